@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod address;
+pub mod codec;
+pub mod key;
+pub mod node_key;
+pub mod nonce;
+pub mod rng;
+pub mod sealed;
+pub mod time;
+pub mod tox_id;
+
+pub use address::{Address, CustomAddress, PackedNode, TransportId};
+pub use codec::{Decode, DecodeError, Encode, Reader};
+pub use key::{KeyPair, PublicKey, SecretKey, SharedKey};
+pub use node_key::NodeKey;
+pub use nonce::Nonce;
+pub use rng::Rng;
+pub use time::Time;
+pub use tox_id::ToxId;
