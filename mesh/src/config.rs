@@ -1,0 +1,51 @@
+//! Every number of the mesh that may be tuned, with its unit and its reason.
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+
+use crate::wire::PublicKey;
+
+/// A session that hears nothing valid for so long is over (c-toxcore's friend connections: 32 s).
+pub const SESSION_TIMEOUT: Duration = Duration::from_secs(32);
+
+/// Who may open a session with this node.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Accept {
+    /// Anyone who proves to own a key: open nodes.
+    #[default]
+    Anyone,
+    /// These keys, and those that this node itself connects to.
+    Listed(BTreeSet<PublicKey>),
+}
+
+impl Accept {
+    /// True if `peer` may open a session.
+    pub fn allows(&self, peer: &PublicKey) -> bool {
+        match self {
+            Self::Anyone => true,
+            Self::Listed(keys) => keys.contains(peer),
+        }
+    }
+}
+
+/// How a [`Stack`](crate::Stack) behaves. `Config::default()` suits a provider node.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Config {
+    /// Who may open a session.
+    pub accept: Accept,
+    /// Most sessions at once, half-open ones included: memory, and timers that stay cheap.
+    pub max_sessions: usize,
+    /// Bytes of messages that may wait in one channel's send queue before
+    /// [`SendError::Full`](crate::SendError::Full); one message always fits into an empty queue.
+    pub channel_queue: usize,
+    /// Most channels of one session, both sides' together.
+    pub max_channels: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { accept: Accept::Anyone, max_sessions: 256, channel_queue: 4 << 20, max_channels: 32 }
+    }
+}
