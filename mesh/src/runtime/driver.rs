@@ -1,0 +1,344 @@
+//! One tokio task that drives one [`Machine`]: it moves datagrams, hands out work, keeps deadlines.
+//!
+//! Every layer's runtime uses this driver for its own top `Stack`; it knows nothing of what the
+//! machine is for.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, Sleep};
+
+use super::clock::Clock;
+use super::transport::{MAX_DATAGRAM, Transport};
+use crate::machine::{IoToken, Machine, Output};
+use crate::wire::{Address, Time};
+
+/// Commands that wait for the driver; callers beyond that wait.
+const COMMAND_QUEUE: usize = 256;
+
+/// Datagrams, commands and results taken in before the task lets others run.
+const WORK_A_TURN: usize = 256;
+
+type Command<M> = Box<dyn FnOnce(&mut M, Time) + Send>;
+type EventSink<M> = Box<dyn FnMut(<M as Machine>::Event) + Send>;
+type IoSink<M> = Box<dyn FnMut(<M as Machine>::IoRequest, IoReply<M>) + Send>;
+
+/// The driver has stopped: its node was shut down, or its task panicked.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[error("the node has stopped")]
+pub struct Stopped;
+
+/// Where the result of one piece of work goes.
+pub struct IoReply<M: Machine> {
+    token: IoToken,
+    results: mpsc::UnboundedSender<(IoToken, M::IoResult)>,
+}
+
+impl<M: Machine> IoReply<M> {
+    /// Hands the result in; it is lost if the driver has stopped, and nobody waits for it then.
+    pub fn send(self, result: M::IoResult) {
+        let _ = self.results.send((self.token, result));
+    }
+}
+
+impl<M: Machine> fmt::Debug for IoReply<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IoReply({})", self.token.0)
+    }
+}
+
+/// A way to give the machine commands. Cheap to clone; the driver stops when the last one is dropped.
+pub struct Handle<M> {
+    commands: mpsc::Sender<Command<M>>,
+}
+
+impl<M> Clone for Handle<M> {
+    fn clone(&self) -> Self {
+        Self { commands: self.commands.clone() }
+    }
+}
+
+impl<M> fmt::Debug for Handle<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handle")
+    }
+}
+
+/// A handle that does not keep the driver alive.
+pub struct WeakHandle<M> {
+    commands: mpsc::WeakSender<Command<M>>,
+}
+
+impl<M> WeakHandle<M> {
+    /// A full handle, if the driver still runs.
+    pub fn upgrade(&self) -> Option<Handle<M>> {
+        self.commands.upgrade().map(|commands| Handle { commands })
+    }
+}
+
+impl<M> Clone for WeakHandle<M> {
+    fn clone(&self) -> Self {
+        Self { commands: self.commands.clone() }
+    }
+}
+
+impl<M> fmt::Debug for WeakHandle<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakHandle")
+    }
+}
+
+impl<M: 'static> Handle<M> {
+    /// A handle that does not keep the driver alive: for what the driver itself owns.
+    pub fn downgrade(&self) -> WeakHandle<M> {
+        WeakHandle { commands: self.commands.downgrade() }
+    }
+
+    /// Runs `command` on the machine and returns what it returns. The machine is drained afterwards.
+    ///
+    /// # Errors
+    /// [`Stopped`] if the driver is gone.
+    pub async fn call<R: Send + 'static>(
+        &self,
+        command: impl FnOnce(&mut M, Time) -> R + Send + 'static,
+    ) -> Result<R, Stopped> {
+        let (answer, answered) = oneshot::channel();
+        let command: Command<M> = Box::new(move |machine, now| {
+            let _ = answer.send(command(machine, now));
+        });
+        self.commands.send(command).await.map_err(|_| Stopped)?;
+        answered.await.map_err(|_| Stopped)
+    }
+
+    /// Runs `command` on the machine some time soon, without waiting for it: for use outside async
+    /// code (a `Drop`). It is lost when the queue is full or the driver gone.
+    pub fn post(&self, command: impl FnOnce(&mut M, Time) + Send + 'static) {
+        let _ = self.commands.try_send(Box::new(command));
+    }
+
+    /// Waits until the driver has stopped.
+    pub async fn stopped(&self) {
+        self.commands.closed().await;
+    }
+}
+
+/// A machine with its transports and sinks, ready to be spawned.
+pub struct Driver<M: Machine> {
+    machine: M,
+    clock: Clock,
+    transports: Vec<Box<dyn Transport>>,
+    on_event: EventSink<M>,
+    on_io: IoSink<M>,
+}
+
+impl<M> Driver<M>
+where
+    M: Machine + Send + 'static,
+    M::Event: Send,
+    M::IoRequest: Send,
+    M::IoResult: Send,
+{
+    /// A driver of `machine`, which was made with a time of `clock`.
+    pub fn new(machine: M, clock: Clock, transports: Vec<Box<dyn Transport>>) -> Self {
+        Self { machine, clock, transports, on_event: Box::new(|_| ()), on_io: Box::new(|_, _| ()) }
+    }
+
+    /// Calls `sink` with every event, on the driver's task: it must not block.
+    #[must_use]
+    pub fn on_event(mut self, sink: impl FnMut(M::Event) + Send + 'static) -> Self {
+        self.on_event = Box::new(sink);
+        self
+    }
+
+    /// Calls `sink` with every piece of work, on the driver's task: it must hand the work to a worker
+    /// and not block. How many pieces are out at once is the machine's own limit.
+    #[must_use]
+    pub fn on_io(mut self, sink: impl FnMut(M::IoRequest, IoReply<M>) + Send + 'static) -> Self {
+        self.on_io = Box::new(sink);
+        self
+    }
+
+    /// Starts the task on the current tokio runtime.
+    pub fn spawn(self) -> Handle<M> {
+        let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
+        let (results_in, results) = mpsc::unbounded_channel();
+        let task = Task {
+            driver: self,
+            inbox,
+            results_in,
+            results,
+            parked: None,
+            sleep: Box::pin(tokio::time::sleep_until(Instant::now())),
+            deadline: None,
+            buffer: vec![0; MAX_DATAGRAM + 1],
+            next_transport: 0,
+        };
+        tokio::spawn(task.run());
+        Handle { commands }
+    }
+}
+
+impl<M: Machine> fmt::Debug for Driver<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("transports", &self.transports).finish_non_exhaustive()
+    }
+}
+
+/// The running driver.
+struct Task<M: Machine> {
+    driver: Driver<M>,
+    inbox: mpsc::Receiver<Command<M>>,
+    results_in: mpsc::UnboundedSender<(IoToken, M::IoResult)>,
+    results: mpsc::UnboundedReceiver<(IoToken, M::IoResult)>,
+    /// A datagram that its transport could not take yet. The machine is not polled until it has.
+    parked: Option<(Address, Vec<u8>)>,
+    sleep: Pin<Box<Sleep>>,
+    deadline: Option<Time>,
+    buffer: Vec<u8>,
+    next_transport: usize,
+}
+
+/// Whether the loop goes on.
+enum Turn {
+    Again,
+    Stop,
+}
+
+impl<M: Machine> Task<M> {
+    async fn run(mut self) {
+        while let Turn::Again = poll_fn(|cx| self.turn(cx)).await {
+            // A long queue must not starve the other tasks of this thread.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Takes in what is there, up to a budget; pending when there was nothing left to take.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        self.drain(cx);
+        for _ in 0..WORK_A_TURN {
+            match self.take_one(cx) {
+                Poll::Ready(Turn::Again) => self.drain(cx),
+                Poll::Ready(Turn::Stop) => return Poll::Ready(Turn::Stop),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Turn::Again)
+    }
+
+    /// One input: a result of work, a command, a datagram, or a deadline that has passed.
+    fn take_one(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        if let Poll::Ready(Some((token, result))) = self.results.poll_recv(cx) {
+            let now = self.driver.clock.now();
+            self.driver.machine.handle_io(now, token, result);
+            return Poll::Ready(Turn::Again);
+        }
+        match self.inbox.poll_recv(cx) {
+            Poll::Ready(Some(command)) => {
+                command(&mut self.driver.machine, self.driver.clock.now());
+                return Poll::Ready(Turn::Again);
+            }
+            Poll::Ready(None) => return Poll::Ready(Turn::Stop),
+            Poll::Pending => {}
+        }
+        if self.receive(cx) {
+            return Poll::Ready(Turn::Again);
+        }
+        if self.deadline.is_some() && self.sleep.as_mut().poll(cx).is_ready() {
+            // The poll that follows runs the timers.
+            self.deadline = None;
+            return Poll::Ready(Turn::Again);
+        }
+        Poll::Pending
+    }
+
+    /// Takes one datagram from the transports in turn; false when none has any.
+    fn receive(&mut self, cx: &mut Context<'_>) -> bool {
+        let count = self.driver.transports.len();
+        for offset in 0..count {
+            let index = (self.next_transport + offset) % count;
+            match self.driver.transports[index].poll_recv(cx, &mut self.buffer) {
+                Poll::Ready(Ok((len, from))) => {
+                    self.next_transport = index + 1;
+                    let now = self.driver.clock.now();
+                    self.driver.machine.handle_datagram(now, from, &mut self.buffer[..len]);
+                    return true;
+                }
+                // UDP reports an earlier datagram's unreachable target here: nothing came in, but
+                // something may be next.
+                Poll::Ready(Err(error)) => {
+                    self.next_transport = index + 1;
+                    tracing::trace!(%error, "a transport failed to receive");
+                    return error.kind() != std::io::ErrorKind::BrokenPipe;
+                }
+                Poll::Pending => {}
+            }
+        }
+        false
+    }
+
+    /// Polls the machine until it is idle or a transport is full.
+    fn drain(&mut self, cx: &mut Context<'_>) {
+        if let Some((to, payload)) = self.parked.take()
+            && !self.transmit(cx, to, payload)
+        {
+            return;
+        }
+        loop {
+            let now = self.driver.clock.now();
+            match self.driver.machine.poll(now) {
+                Output::Transmit { to, payload } => {
+                    if !self.transmit(cx, to, payload) {
+                        return;
+                    }
+                }
+                Output::Io(token, request) => {
+                    let reply = IoReply { token, results: self.results_in.clone() };
+                    (self.driver.on_io)(request, reply);
+                }
+                Output::Event(event) => (self.driver.on_event)(event),
+                Output::Idle(deadline) => {
+                    self.set_deadline(cx, deadline);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Sends a datagram; false when its transport is full, and the datagram is parked.
+    fn transmit(&mut self, cx: &mut Context<'_>, to: Address, payload: Vec<u8>) -> bool {
+        let carrier = self.driver.transports.iter_mut().find(|carrier| carrier.carries(&to));
+        let Some(carrier) = carrier else {
+            tracing::trace!(%to, "no transport carries this address");
+            return true;
+        };
+        match carrier.poll_send(cx, &to, &payload) {
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(error)) => {
+                tracing::trace!(%to, %error, "a datagram was not sent");
+                true
+            }
+            Poll::Pending => {
+                self.parked = Some((to, payload));
+                false
+            }
+        }
+    }
+
+    fn set_deadline(&mut self, cx: &mut Context<'_>, deadline: Option<Time>) {
+        if deadline == self.deadline {
+            return;
+        }
+        self.deadline = deadline;
+        if let Some(deadline) = deadline {
+            self.sleep.as_mut().reset(Instant::from_std(self.driver.clock.instant(deadline)));
+            if self.sleep.as_mut().poll(cx).is_ready() {
+                self.deadline = None;
+                cx.waker().wake_by_ref();
+            }
+        }
+    }
+}

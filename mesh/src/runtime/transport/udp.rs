@@ -1,0 +1,112 @@
+//! UDP, by tokio.
+
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use thiserror::Error;
+use tokio::io::ReadBuf;
+use tokio::net::UdpSocket;
+
+use super::{Capabilities, MAX_DATAGRAM, Transport};
+use crate::wire::Address;
+
+/// Socket buffers, in bytes: a few windows of bulk sessions. The system may grant less.
+const SOCKET_BUFFER: usize = 4 << 20;
+
+/// A UDP socket could not be had.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// Another program has the port.
+    #[error(
+        "UDP port {port} is in use: stop the other program, or choose another port (0 means any free one)"
+    )]
+    PortInUse {
+        /// The port that was asked for.
+        port: u16,
+    },
+    /// The system refused.
+    #[error("cannot bind a UDP socket to {address}: {source}")]
+    Refused {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A bound UDP socket.
+#[derive(Debug)]
+pub struct UdpTransport {
+    socket: UdpSocket,
+    local: SocketAddr,
+}
+
+impl UdpTransport {
+    /// Binds a socket to `address`; port 0 means any free one. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`BindError`] says whether the port is taken or what else the system said.
+    pub fn bind(address: SocketAddr) -> Result<Self, BindError> {
+        Self::open(address).map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::PortInUse { port: address.port() },
+            _ => BindError::Refused { address, source },
+        })
+    }
+
+    fn open(address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_nonblocking(true)?;
+        // Larger buffers are a wish: the system's limit decides, and less works too.
+        let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
+        let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+        socket.bind(&address.into())?;
+        let socket = UdpSocket::from_std(socket.into())?;
+        let local = socket.local_addr()?;
+        Ok(Self { socket, local })
+    }
+
+    /// The address it is bound to, with the port that the system chose.
+    pub const fn local_socket_addr(&self) -> SocketAddr {
+        self.local
+    }
+}
+
+impl Transport for UdpTransport {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { id: None, mtu: MAX_DATAGRAM }
+    }
+
+    fn local_address(&self) -> Address {
+        Address::udp(self.local)
+    }
+
+    fn carries(&self, to: &Address) -> bool {
+        to.as_udp().is_some_and(|to| to.is_ipv4() == self.local.is_ipv4())
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &Address,
+        datagram: &[u8],
+    ) -> Poll<io::Result<()>> {
+        let Some(to) = to.as_udp() else {
+            return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
+        };
+        self.socket.poll_send_to(cx, datagram, to).map_ok(|_| ())
+    }
+
+    fn poll_recv(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<(usize, Address)>> {
+        let mut buffer = ReadBuf::new(buffer);
+        self.socket
+            .poll_recv_from(cx, &mut buffer)
+            .map_ok(|from| (buffer.filled().len(), Address::udp(from)))
+    }
+}
