@@ -1,1 +1,4 @@
-//! Placeholder, replaced within the hour.
+//! The TokTok Distributed File System. The page of prose is `README.md`, and takes this place soon.
+#![forbid(unsafe_code)]
+
+pub mod block;
