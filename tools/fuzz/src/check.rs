@@ -1,0 +1,15 @@
+//! The invariant that all decoders of `toktok-wire` share.
+
+use toktok_wire::{Decode, Encode};
+
+/// Decodes all of `data` as a `T`. If it is accepted, it must re-encode to the very same bytes, and
+/// the length must have been foretold.
+///
+/// # Panics
+/// If the decoder accepts what its encoder does not write: what fuzzing looks for.
+pub(crate) fn canonical<'a, T: Decode<'a> + Encode>(data: &'a [u8]) -> Option<T> {
+    let value = T::from_bytes(data).ok()?;
+    assert_eq!(value.encoded_len(), data.len(), "encoded_len is wrong");
+    assert_eq!(value.to_bytes(), data, "accepted bytes do not re-encode to themselves");
+    Some(value)
+}
