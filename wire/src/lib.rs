@@ -2,12 +2,22 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod bootstrap_info;
+pub mod channel;
 pub mod codec;
+pub mod dht;
 pub mod key;
+pub mod lan;
+pub mod nat;
 pub mod node_key;
 pub mod nonce;
 pub mod rng;
 pub mod sealed;
+pub mod session;
+#[cfg(feature = "tdc")]
+pub mod tdc;
+#[cfg(feature = "tdfs")]
+pub mod tdfs;
 pub mod time;
 pub mod tox_id;
 
