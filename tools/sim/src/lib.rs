@@ -1,0 +1,10 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod fault;
+pub mod kernel;
+pub mod network;
+pub mod scenario;
+
+pub use kernel::{IoModel, NoIo, NodeIndex, Observer, Sim};
+pub use network::{Attachment, Chance, LinkModel, Loss, NatModel, Realm};
