@@ -2,3 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod block;
+pub mod capability;
+pub mod fec;
+pub mod file;
