@@ -216,7 +216,7 @@ impl<'a> Decode<'a> for NodesResponse {
 }
 
 /// A packed node that is reached by UDP; a TCP relay has no place in a nodes response.
-fn udp_node(reader: &mut Reader<'_>) -> Result<PackedNode, DecodeError> {
+pub(crate) fn udp_node(reader: &mut Reader<'_>) -> Result<PackedNode, DecodeError> {
     let node = PackedNode::decode(reader)?;
     match node.endpoint.protocol {
         Protocol::Udp => Ok(node),

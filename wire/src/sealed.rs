@@ -11,6 +11,7 @@ use salsa20::cipher::{KeyIvInit, StreamCipher, consts::U10};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
+use crate::codec::Encode;
 use crate::key::SharedKey;
 use crate::nonce::Nonce;
 
@@ -25,6 +26,21 @@ pub struct Forged;
 /// HSalsa20 of `input` as key and a zero nonce: the last step of `crypto_box_beforenm`.
 pub(crate) fn hsalsa20(input: &[u8; 32]) -> [u8; 32] {
     salsa20::hsalsa::<U10>(&(*input).into(), &[0; 16].into()).into()
+}
+
+/// A packet of a plain header and one box: `header`, then `payload` sealed with `key` and `nonce`.
+pub(crate) fn seal_packet<H: Encode, P: Encode>(
+    header: &H,
+    nonce: &Nonce,
+    key: &SharedKey,
+    payload: &P,
+) -> Vec<u8> {
+    let head = header.encoded_len();
+    let mut out = Vec::with_capacity(head + TAG_LEN + payload.encoded_len());
+    header.encode(&mut out);
+    payload.encode(&mut out);
+    key.seal_suffix(nonce, &mut out, head);
+    out
 }
 
 /// XSalsa20 behind its first 32 bytes of key stream, which are the one-time Poly1305 key.
