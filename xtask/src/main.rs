@@ -2,14 +2,18 @@
 
 #![forbid(unsafe_code)]
 
+mod chores;
 mod codegen;
 mod command;
+mod setup;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use command::Outcome;
+use setup::Purpose;
 
 /// Every chore of the workspace.
 #[derive(Parser)]
@@ -21,11 +25,53 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
+    /// Finds or installs the system packages that a chore needs (`demo` and `test` do so by themselves).
+    Setup {
+        /// What they are wanted for.
+        #[arg(value_enum, default_value = "test")]
+        purpose: Purpose,
+    },
+    /// Builds the node and shows the main job on this machine: `cargo xtask demo [-- FILE --nodes N --seed S --json]`.
+    Demo {
+        /// Handed to `toktok demo`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Runs every test of the workspace.
+    Test {
+        /// Handed to `cargo test`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Formatting, clippy, each layer without its runtime, documentation, generated code, dependencies.
+    Lint,
     /// Compiles wire/proto/*.proto to the checked-in Rust of toktok-wire.
     Codegen {
         /// Only fail when the checked-in files are out of date.
         #[arg(long)]
         check: bool,
+    },
+    /// Fuzzes one decoder of foreign bytes, or each in turn, with coverage feedback.
+    Fuzz {
+        /// A name from tools/fuzz; all of them if absent.
+        target: Option<String>,
+        /// How often each is executed.
+        #[arg(long, default_value_t = 1_000_000)]
+        runs: u64,
+    },
+    /// Runs the benchmarks of one layer (wire, mesh, tdfs, tdc), or of all.
+    Bench {
+        /// The layer.
+        layer: Option<String>,
+        /// Handed to `cargo bench`.
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Runs the simulator: `cargo xtask sim mesh --nodes 1000 --minutes 10 --seed 1 --json`.
+    Sim {
+        /// Handed to `toktok-sim`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
     },
 }
 
@@ -41,6 +87,13 @@ fn main() -> ExitCode {
 
 fn perform(chore: Chore) -> Outcome {
     match chore {
+        Chore::Setup { purpose } => setup::setup(purpose),
+        Chore::Demo { arguments } => chores::demo(&arguments),
+        Chore::Test { arguments } => chores::test(&arguments),
+        Chore::Lint => chores::lint(),
         Chore::Codegen { check } => codegen::codegen(check),
+        Chore::Fuzz { target, runs } => chores::fuzz(target.as_deref(), runs),
+        Chore::Bench { layer, arguments } => chores::bench(layer.as_deref(), &arguments),
+        Chore::Sim { arguments } => chores::sim(&arguments),
     }
 }
