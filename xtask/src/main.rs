@@ -6,6 +6,7 @@ mod chores;
 mod codegen;
 mod command;
 mod setup;
+mod tidy;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -43,6 +44,8 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Checks the rules of the house: layers, determinism, unfinished code, crate documentation, lengths.
+    Tidy,
     /// Formatting, clippy, each layer without its runtime, documentation, generated code, dependencies.
     Lint,
     /// Compiles wire/proto/*.proto to the checked-in Rust of toktok-wire.
@@ -90,6 +93,7 @@ fn perform(chore: Chore) -> Outcome {
         Chore::Setup { purpose } => setup::setup(purpose),
         Chore::Demo { arguments } => chores::demo(&arguments),
         Chore::Test { arguments } => chores::test(&arguments),
+        Chore::Tidy => tidy::tidy(&command::root()),
         Chore::Lint => chores::lint(),
         Chore::Codegen { check } => codegen::codegen(check),
         Chore::Fuzz { target, runs } => chores::fuzz(target.as_deref(), runs),
