@@ -1,88 +1,106 @@
 //! The mesh as one value: DHT, sessions and channels behind one [`Machine`].
 
 use core::convert::Infallible;
-use std::collections::VecDeque;
+use core::net::IpAddr;
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use ring::hmac;
 
 use crate::channel::ChannelId;
 use crate::config::Config;
-use crate::drops::{DropReason, Drops};
-use crate::error::{OpenError, SendError};
+use crate::dht::{Dht, DhtEvent};
+use crate::drops::Drops;
+use crate::env::Base;
+use crate::error::{OpenError, PacketError, SendError};
 use crate::event::{Event, LookupId, NetworkGroup};
 use crate::machine::{IoToken, Machine, Output};
+use crate::session::Sessions;
 use crate::wire::{Address, KeyPair, PublicKey, Rng, Time};
 
 /// A node of the mesh, sans-IO: one key that is both its DHT key and its long-term key.
+///
+/// After each call, [`poll`](Machine::poll) it until it is idle.
 #[derive(Debug)]
 pub struct Stack {
-    config: Config,
-    keys: KeyPair,
-    rng: Rng,
-    drops: Drops,
-    events: VecDeque<Event>,
-    next_lookup: u64,
+    public_key: PublicKey,
+    base: Base,
+    dht: Dht,
+    sessions: Sessions,
+    /// Lookups that sessions wait for.
+    searches: BTreeMap<LookupId, PublicKey>,
+    /// Hides networks from those who see their groups.
+    group_key: [u8; 32],
 }
 
 impl Stack {
     /// A node that knows nobody yet.
     pub fn new(config: Config, keys: KeyPair, rng: Rng, now: Time) -> Self {
-        let _ = now;
-        Self { config, keys, rng, drops: Drops::default(), events: VecDeque::new(), next_lookup: 0 }
+        let public_key = keys.public;
+        let dht = Dht::new(&config.dht, keys, rng.child("dht"), now);
+        let sessions = Sessions::new(&mut rng.child("pace"));
+        let group_key = rng.child("network group").bytes();
+        let base = Base::new(config, rng.child("session"));
+        Self { public_key, base, dht, sessions, searches: BTreeMap::new(), group_key }
     }
 
     /// This node's key.
     pub fn public_key(&self) -> PublicKey {
-        self.keys.public
+        self.public_key
     }
 
     /// How many packets were dropped, by reason.
     pub fn drops(&self) -> &Drops {
-        &self.drops
+        &self.base.drops
     }
 
     /// Gets to know the network through a node of which key and address are known.
     pub fn bootstrap(&mut self, now: Time, address: Address, key: PublicKey) {
-        let _ = (now, address, key);
+        self.dht.bootstrap(&mut self.base.context(now), address, key);
     }
 
     /// Finds a node's address by its key; [`Event::LookupDone`] tells.
     pub fn lookup(&mut self, now: Time, key: PublicKey) -> LookupId {
-        let _ = (now, key);
-        self.next_lookup += 1;
-        LookupId(self.next_lookup)
+        self.dht.lookup(&mut self.base.context(now), key)
+    }
+
+    /// Verified nodes near this one's key, in the order of buckets.
+    pub fn close_nodes(&self) -> impl Iterator<Item = (PublicKey, Address)> + '_ {
+        self.dht.close_nodes()
     }
 
     /// What this node's bootstrap info offers, such as `toktok/tdfs/1`.
     pub fn set_services(&mut self, services: &[&str]) {
-        let _ = services;
+        self.dht.set_services(services);
     }
 
     /// Makes a session with `peer`, which [`Event::SessionUp`] or [`Event::ConnectFailed`] ends. Does
     /// nothing if there is one or one is being made, except that the hint is tried too.
     pub fn connect(&mut self, now: Time, peer: PublicKey, hint: Option<Address>) {
-        let _ = (now, peer, hint);
+        let known = self.dht.address_of(&peer, now);
+        let mut env = self.base.env(now, self.dht.keys());
+        self.sessions.connect(peer, hint.into_iter().chain(known), &mut env);
+        self.begin_searches(now);
     }
 
     /// Ends the session with `peer`, if there is one, and gives up making one.
     pub fn disconnect(&mut self, now: Time, peer: PublicKey) {
-        let _ = (now, peer);
+        self.sessions.disconnect(peer, &mut self.base.env(now, self.dht.keys()));
     }
 
     /// True while a session with `peer` stands.
     pub fn is_connected(&self, peer: PublicKey) -> bool {
-        let _ = peer;
-        false
+        self.sessions.is_connected(&peer)
     }
 
     /// How many sessions stand.
     pub fn session_count(&self) -> usize {
-        0
+        self.sessions.count()
     }
 
     /// Accepts channels of this protocol from now on; others are refused.
     pub fn listen(&mut self, protocol: &str) {
-        let _ = protocol;
+        self.base.listening.insert(protocol.to_owned());
     }
 
     /// Opens a channel: [`Event::ChannelOpened`] or [`Event::ChannelClosed`] (refused) follows. Messages
@@ -96,35 +114,110 @@ impl Stack {
         peer: PublicKey,
         protocol: &str,
     ) -> Result<ChannelId, OpenError> {
-        let _ = (now, peer, protocol);
-        Err(OpenError::NotConnected)
+        self.sessions.open(peer, protocol, &mut self.base.env(now, self.dht.keys()))
     }
 
     /// Closes a channel after what is queued has gone. No event follows; unknown channels are ignored.
     pub fn close(&mut self, now: Time, channel: ChannelId) {
-        let _ = (now, channel);
+        self.sessions.close(channel, &mut self.base.env(now, self.dht.keys()));
     }
 
     /// Queues a message: reliable, in order, at most [`MAX_MESSAGE`](crate::MAX_MESSAGE) bytes.
     ///
     /// # Errors
     /// See [`SendError`].
-    pub fn send(&mut self, now: Time, channel: ChannelId, message: Bytes) -> Result<(), SendError> {
-        let _ = (now, channel, message);
-        Err(SendError::Unknown)
+    pub fn send(
+        &mut self,
+        now: Time,
+        channel: ChannelId,
+        message: Bytes,
+    ) -> Result<(), SendError> {
+        self.sessions.send(channel, message, &mut self.base.env(now, self.dht.keys()))
     }
 
     /// Bytes that may be queued on `channel` now. A message fits if it is not longer, and always if
     /// the queue is empty.
     pub fn send_space(&self, channel: ChannelId) -> usize {
-        let _ = channel;
-        0
+        let place = self.base.directory.find(channel);
+        place.map_or(0, |place| self.sessions.send_space(place))
+    }
+
+    /// Sends a packet that is no channel's, as Tox clients do: lossless (ids 16 to 191) or lossy (192
+    /// to 254), at most 1372 bytes behind the id.
+    ///
+    /// # Errors
+    /// See [`PacketError`].
+    pub fn send_packet(
+        &mut self,
+        now: Time,
+        peer: PublicKey,
+        id: u8,
+        data: Bytes,
+    ) -> Result<(), PacketError> {
+        self.sessions.send_packet(peer, id, data, &mut self.base.env(now, self.dht.keys()))
     }
 
     /// In which network `peer` is, if there is a session with it.
     pub fn network_group(&self, peer: PublicKey) -> Option<NetworkGroup> {
-        let _ = peer;
-        None
+        let prefix = network_prefix(&self.sessions.address(&peer)?);
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.group_key);
+        let tag = hmac::sign(&key, &prefix);
+        let bytes = tag.as_ref().first_chunk::<8>().copied()?;
+        Some(NetworkGroup(u64::from_be_bytes(bytes)))
+    }
+
+    /// Looks up the addresses that sessions ask for.
+    fn begin_searches(&mut self, now: Time) {
+        while let Some(key) = self.sessions.poll_search() {
+            let lookup = self.dht.lookup(&mut self.base.context(now), key);
+            self.searches.insert(lookup, key);
+        }
+    }
+
+    fn handle_dht_event(&mut self, now: Time, event: DhtEvent) {
+        let event = match event {
+            DhtEvent::Connected => Event::DhtConnected,
+            DhtEvent::LookupDone { lookup, key, address, hops } => {
+                if self.searches.remove(&lookup).is_some() {
+                    let mut env = self.base.env(now, self.dht.keys());
+                    return self.sessions.handle_found(key, address, &mut env);
+                }
+                Event::LookupDone { lookup, key, address, hops }
+            }
+            DhtEvent::ServiceNode { key, address, services } => {
+                Event::ServiceNode { key, address, services }
+            }
+        };
+        self.base.events.push_back(event);
+    }
+
+    /// Runs what is due and gathers what happened.
+    fn advance(&mut self, now: Time) {
+        if self.dht.deadline().is_some_and(|at| at <= now) {
+            self.dht.handle_timeout(&mut self.base.context(now));
+        }
+        if self.sessions.deadline().is_some_and(|at| at <= now) {
+            self.sessions.handle_timeout(&mut self.base.env(now, self.dht.keys()));
+            self.begin_searches(now);
+        }
+        while let Some(event) = self.dht.poll_event() {
+            self.handle_dht_event(now, event);
+        }
+    }
+}
+
+/// The part of an address that a whole network shares: IPv4 /16, IPv6 /32, a custom transport.
+fn network_prefix(address: &Address) -> Vec<u8> {
+    match address {
+        Address::Udp(udp) => match udp.ip() {
+            IpAddr::V4(ip) => vec![4, ip.octets()[0], ip.octets()[1]],
+            IpAddr::V6(ip) => [&[6], &ip.octets()[..4]].concat(),
+        },
+        Address::Custom(custom) => {
+            let [high, low] = custom.transport().0.to_be_bytes();
+            [&[0, high, low], custom.as_bytes()].concat()
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -134,18 +227,37 @@ impl Machine for Stack {
     type IoResult = Infallible;
 
     fn handle_datagram(&mut self, now: Time, from: Address, datagram: &mut [u8]) {
-        let _ = (now, from, datagram);
-        self.drops.count(DropReason::UnknownKind);
+        match datagram.first() {
+            Some(&kind) if Sessions::handles(kind) => {
+                let mut env = self.base.env(now, self.dht.keys());
+                self.sessions.handle(from, datagram, &mut env);
+            }
+            _ => self.dht.handle(&mut self.base.context(now), from, datagram),
+        }
     }
 
     fn handle_io(&mut self, _now: Time, _token: IoToken, result: Infallible) {
         match result {}
     }
 
-    fn poll(&mut self, _now: Time) -> Output<Event, Infallible> {
-        match self.events.pop_front() {
-            Some(event) => Output::Event(event),
-            None => Output::Idle(None),
+    fn poll(&mut self, now: Time) -> Output<Event, Infallible> {
+        self.advance(now);
+        if let Some(event) = self.base.events.pop_front() {
+            return Output::Event(event);
         }
+        let datagram = self
+            .base
+            .outbox
+            .pop()
+            .or_else(|| self.sessions.poll_transmit(&mut self.base.env(now, self.dht.keys())));
+        if let Some((to, payload)) = datagram {
+            return Output::Transmit { to, payload };
+        }
+        // Sending may have made room that somebody waits for.
+        if let Some(event) = self.base.events.pop_front() {
+            return Output::Event(event);
+        }
+        let deadlines = [self.dht.deadline(), self.sessions.deadline()];
+        Output::Idle(deadlines.into_iter().flatten().min())
     }
 }

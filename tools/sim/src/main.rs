@@ -1,2 +1,80 @@
-//! Placeholder, replaced within the hour.
-fn main() {}
+//! `toktok-sim`: runs a scenario and says how it went, as a table or as one JSON object.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a command-line program says its results on stdout")]
+
+mod args;
+mod measure;
+mod table;
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde::Serialize;
+use toktok_sim::scenario::mesh;
+
+use args::{Args, Command, Common};
+use measure::Measure;
+use table::Rows;
+
+/// What a run was and what it cost.
+#[derive(Serialize)]
+struct Report<Outcome> {
+    scenario: &'static str,
+    ok: bool,
+    #[serde(flatten)]
+    outcome: Outcome,
+    #[serde(flatten)]
+    cost: measure::Cost,
+}
+
+fn main() -> ExitCode {
+    let Args { command } = Args::parse();
+    let done = match command {
+        Command::Mesh(args) => run_mesh(&args),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("toktok-sim: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_mesh(args: &args::Mesh) -> Result<bool, String> {
+    let plan = args.plan();
+    let mut lines = open_trace(&args.common)?;
+    let measure = Measure::begin();
+    let (outcome, written) = mesh::run(&plan, |sim| {
+        if let Some(file) = lines.take() {
+            sim.trace().write_lines(Box::new(file));
+        }
+    });
+    written.map_err(|error| format!("the trace could not be written: {error}"))?;
+    let cost = measure.end(outcome.virtual_seconds, plan.nodes);
+    print(&args.common, &Report { scenario: "mesh", ok: outcome.is_good(), outcome, cost })
+}
+
+fn open_trace(common: &Common) -> Result<Option<BufWriter<File>>, String> {
+    let Some(path) = &common.trace else { return Ok(None) };
+    match File::create(path) {
+        Ok(file) => Ok(Some(BufWriter::new(file))),
+        Err(error) => Err(format!("cannot write the trace to {}: {error}", path.display())),
+    }
+}
+
+/// Prints a report; true if the run was good.
+fn print<O: Serialize + Rows>(common: &Common, report: &Report<O>) -> Result<bool, String> {
+    if common.json {
+        println!("{}", serde_json::to_string(report).map_err(|error| error.to_string())?);
+    } else {
+        for (name, value) in report.outcome.rows().into_iter().chain(report.cost.rows()) {
+            println!("{name:<24} {value}");
+        }
+        println!("{:<24} {}", "good", if report.ok { "yes" } else { "NO" });
+    }
+    Ok(report.ok)
+}

@@ -156,7 +156,6 @@ impl<M: Machine> Machine for Corrupting<M> {
 
 /// An honest node or one of the others: what a simulation of both is made of.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "all variants hold the same machine by value")]
 pub enum Mixed<M> {
     /// As it should be.
     Honest(M),

@@ -1,1 +1,10 @@
 //! Runs that answer a question about a layer.
+
+pub mod mesh;
+mod nearest;
+mod summary;
+mod world;
+
+pub use nearest::Keys;
+pub use summary::{Summary, ratio};
+pub use world::{World, env_seed, seed_rng};

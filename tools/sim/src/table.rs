@@ -1,0 +1,56 @@
+//! A report for people.
+
+use toktok_sim::scenario::{Summary, mesh};
+
+use crate::measure::Cost;
+
+/// Something that can be shown as a table of names and values.
+pub(crate) trait Rows {
+    fn rows(&self) -> Vec<(&'static str, String)>;
+}
+
+fn share(part: usize, whole: usize) -> String {
+    let percent = if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 };
+    format!("{part} of {whole} ({percent:.1}%)")
+}
+
+fn summary(summary: &Summary, unit: &str) -> String {
+    let Summary { mean, median, p95, max, .. } = summary;
+    format!("mean {mean:.2}, median {median}, p95 {p95}, max {max}{unit}")
+}
+
+impl Rows for mesh::Outcome {
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("nodes", self.nodes.to_string()),
+            ("seed", self.seed.to_string()),
+            ("virtual time", format!("{} s", self.virtual_seconds)),
+            ("converged", share(self.converged_nodes, self.nodes)),
+            ("lookups right", share(self.lookups_right, self.lookups)),
+            ("lookup hops", summary(&self.lookup_hops, "")),
+            ("lookup time", summary(&self.lookup_millis, " ms")),
+            ("packets a node second", format!("{:.2}", self.packets_a_node_second)),
+            ("bytes a node second", format!("{:.0}", self.bytes_a_node_second)),
+            ("refused a million", format!("{:.0}", self.refused_a_million)),
+            ("stale deadlines", self.stale_deadlines.to_string()),
+            ("trace hash", self.trace_hash.clone()),
+        ]
+    }
+}
+
+impl Rows for Cost {
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let times = |times: f64| format!("{times:.1}");
+        let mebibytes = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+        let kibibytes = |bytes: u64| format!("{:.1} KiB", bytes as f64 / 1024.0);
+        let known = |text: Option<String>| text.unwrap_or_else(|| "unknown".to_owned());
+        vec![
+            ("wall time", format!("{:.1} s", self.wall_seconds)),
+            ("core time", known(self.cpu_seconds.map(|cpu| format!("{cpu:.1} s")))),
+            ("times real time", times(self.times_real_time)),
+            ("  by core time", known(self.times_real_time_cpu.map(times))),
+            ("peak memory", known(self.peak_memory_bytes.map(mebibytes))),
+            ("memory a node", known(self.memory_a_node_bytes.map(kibibytes))),
+        ]
+    }
+}
