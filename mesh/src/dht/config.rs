@@ -1,0 +1,121 @@
+//! The numbers of the DHT. Where other nodes depend on one it is c-toxcore's, and no setting.
+
+use core::time::Duration;
+
+/// Buckets of the close list: one a count of leading bits shared with this node's key, the last one
+/// for all beyond (c-toxcore `LCLIENT_LENGTH`; the Tox Reference has 256).
+pub(super) const BUCKETS: usize = 128;
+
+/// Nodes in a bucket, and nearest nodes that always find a place (c-toxcore `LCLIENT_NODES`).
+pub(super) const BUCKET_NODES: usize = 8;
+
+/// Nodes in a bucket that holds some of the nearest ones beyond [`BUCKET_NODES`].
+pub(super) const BUCKET_NODES_NEAREST: usize = 2 * BUCKET_NODES;
+
+/// Requests that await an answer (c-toxcore `DHT_PING_ARRAY_SIZE`).
+pub(super) const MAX_REQUESTS: usize = 512;
+
+/// An answer that comes later than this was not asked for (c-toxcore `PING_TIMEOUT`).
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A node of the close list is asked for nodes this often (c-toxcore `PING_INTERVAL`).
+pub(super) const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A node silent for so long is not told to others and gives its place to a newcomer: it missed two
+/// requests (c-toxcore `BAD_NODE_TIMEOUT`).
+pub(super) const BAD_AFTER: Duration = Duration::from_secs(122);
+
+/// A node silent for so long is forgotten (c-toxcore `KILL_NODE_TIMEOUT`).
+pub(super) const FORGOTTEN_AFTER: Duration = Duration::from_secs(182);
+
+/// A random node is asked for nodes this often (c-toxcore `NODES_REQUEST_INTERVAL`).
+pub(super) const RANDOM_INTERVAL: Duration = Duration::from_secs(20);
+
+/// Nodes that wait to be pinged before they may enter the close list (c-toxcore `MAX_TO_PING`).
+pub(super) const MAX_CANDIDATES: usize = 32;
+
+/// Candidates are pinged at this pace: [`MAX_CANDIDATES`] in 2 s, as c-toxcore does, but without
+/// waiting for the 2 s. So nobody makes us flood a third party.
+pub(super) const CANDIDATE_INTERVAL: Duration = Duration::from_micros(62_500);
+
+/// The burst that the pace allows.
+pub(super) const CANDIDATE_BURST: Duration = Duration::from_secs(2);
+
+/// A candidate that was pinged is not pinged again for so long, however many nodes tell of it.
+pub(super) const CANDIDATE_MEMORY: Duration = Duration::from_secs(10);
+
+/// Pinged candidates that are remembered.
+pub(super) const MAX_PINGED: usize = 64;
+
+/// Bootstrap nodes that are remembered, the latest ones.
+pub(super) const MAX_BOOTSTRAP_NODES: usize = 32;
+
+/// A bootstrap node that does not answer is asked again after this, then after twice as long …
+pub(super) const BOOTSTRAP_RETRY: Duration = Duration::from_secs(1);
+
+/// … up to this.
+pub(super) const BOOTSTRAP_RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// Times a silent bootstrap node is asked while other nodes do answer.
+pub(super) const BOOTSTRAP_ATTEMPTS: u32 = 5;
+
+/// Requests of one lookup that are under way at once (Kademlia's alpha).
+pub(super) const LOOKUP_PARALLEL: usize = 3;
+
+/// A lookup ends when so many of the nearest nodes it heard of have answered (Kademlia's k).
+pub(super) const LOOKUP_WIDTH: usize = 8;
+
+/// The same for a lookup that only fills a bucket far from this node's own key.
+pub(super) const REFRESH_WIDTH: usize = 3;
+
+/// Nodes that one lookup keeps in mind.
+pub(super) const LOOKUP_CANDIDATES: usize = 32;
+
+/// Addresses that one lookup tries for one key: others may lie, or the node has moved.
+pub(super) const LOOKUP_ADDRESSES: usize = 4;
+
+/// A lookup does not wait longer than this for one node: it asks it again and goes on with others
+/// meanwhile. Twice a slow path's round trip.
+pub(super) const LOOKUP_HEDGE: Duration = Duration::from_millis(700);
+
+/// Times a lookup asks one node.
+pub(super) const LOOKUP_ATTEMPTS: u8 = 3;
+
+/// A lookup that found nothing begins anew after this pause, for nodes may just be joining.
+pub(super) const LOOKUP_PAUSE: Duration = Duration::from_secs(1);
+
+/// Times it does so.
+pub(super) const LOOKUP_RESTARTS: u8 = 2;
+
+/// Lookups of this node's own key, counted from the first answer: a neighbourhood that forms at the
+/// same time is seen whole by the later ones.
+pub(super) const JOIN_LOOKUPS: [Duration; 4] =
+    [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(10), Duration::from_secs(30)];
+
+/// Bootstrap-info requests that wait or are under way.
+pub(super) const MAX_INFO_REQUESTS: usize = 64;
+
+/// A bootstrap-info request is repeated after this, and given up after as many [`INFO_ATTEMPTS`].
+pub(super) const INFO_RETRY: Duration = Duration::from_secs(2);
+
+/// Times a node is asked for its bootstrap info.
+pub(super) const INFO_ATTEMPTS: u8 = 3;
+
+/// How the DHT behaves where no other node depends on it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct DhtConfig {
+    /// Asks each node that enters the close list once for its bootstrap info, to find nodes that
+    /// offer TokTok services. Offering some turns it on too.
+    pub discover_services: bool,
+    /// Lookups under way at once; one more fails at once. Each costs a few KiB.
+    pub max_lookups: usize,
+    /// A lookup ends at the latest after this, found or not.
+    pub lookup_timeout: Duration,
+}
+
+impl Default for DhtConfig {
+    fn default() -> Self {
+        Self { discover_services: false, max_lookups: 256, lookup_timeout: Duration::from_secs(10) }
+    }
+}

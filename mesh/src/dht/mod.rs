@@ -1,0 +1,445 @@
+//! The DHT: who is out there, and where (Tox Reference, "DHT"; research note `tox.md` 1.2).
+//!
+//! On the wire a [`Dht`] is c-toxcore's: the same packets, buckets and timeouts. It does not poll:
+//! every timer has its moment, and whatever nobody has to wait for is done at once, so that a node
+//! knows its neighbourhood a few round trips after the first answer.
+
+mod bootstrap;
+mod candidates;
+mod config;
+mod lookup;
+#[cfg(test)]
+mod network;
+#[cfg(test)]
+mod network_tests;
+mod packets;
+mod requests;
+mod services;
+mod table;
+
+use std::collections::VecDeque;
+
+use self::bootstrap::Bootstrap;
+use self::candidates::Candidates;
+pub use self::config::DhtConfig;
+use self::config::{JOIN_LOOKUPS, LOOKUP_WIDTH, RANDOM_INTERVAL, REFRESH_INTERVAL, REFRESH_WIDTH};
+use self::lookup::{Lookup, Step};
+use self::requests::{Purpose, Requests};
+use self::services::Services;
+use self::table::{Answered, Table};
+use crate::crypto::Keys;
+use crate::drops::DropReason;
+use crate::event::LookupId;
+use crate::outbox::Context;
+use crate::wire::bootstrap_info::BootstrapInfoRequest;
+use crate::wire::{Address, Encode, KeyPair, PublicKey, Rng, Time};
+
+/// What the DHT tells the stack.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum DhtEvent {
+    /// The first verified node came into the close list.
+    Connected,
+    /// A lookup ended.
+    LookupDone {
+        /// Which one.
+        lookup: LookupId,
+        /// The key that was looked for.
+        key: PublicKey,
+        /// Where that node answered from; `None` if it did not.
+        address: Option<Address>,
+        /// How many nodes in a row told of the next one.
+        hops: u32,
+    },
+    /// A node's bootstrap info offers TokTok services.
+    ServiceNode {
+        /// Its DHT key.
+        key: PublicKey,
+        /// Where it is.
+        address: Address,
+        /// What it offers.
+        services: Vec<String>,
+    },
+}
+
+/// Why a lookup is made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Reason {
+    /// The user wants to know.
+    User,
+    /// To get to know the neighbourhood.
+    Join,
+    /// To fill a bucket.
+    Refresh,
+}
+
+/// A lookup with its number and the moment it wants to be looked at.
+#[derive(Debug)]
+struct Running {
+    number: u64,
+    reason: Reason,
+    lookup: Lookup,
+    wake: Time,
+}
+
+/// A node of the DHT.
+#[derive(Debug)]
+pub(crate) struct Dht {
+    config: DhtConfig,
+    keys: Keys,
+    rng: Rng,
+    table: Table,
+    requests: Requests,
+    candidates: Candidates,
+    bootstrap: Bootstrap,
+    services: Services,
+    lookups: Vec<Running>,
+    next_lookup: u64,
+    connected: bool,
+    /// When nodes began to answer, and how many of [`JOIN_LOOKUPS`] were begun since.
+    joined: (Time, usize),
+    next_random: Time,
+    events: VecDeque<DhtEvent>,
+}
+
+impl Dht {
+    /// A node that knows nobody yet.
+    pub(crate) fn new(config: &DhtConfig, keys: KeyPair, mut rng: Rng, now: Time) -> Self {
+        let own = keys.public;
+        Self {
+            config: config.clone(),
+            keys: Keys::new(keys, &mut rng),
+            rng,
+            table: Table::new(own),
+            requests: Requests::default(),
+            candidates: Candidates::new(own),
+            bootstrap: Bootstrap::default(),
+            services: Services::default(),
+            lookups: Vec::new(),
+            next_lookup: 0,
+            connected: false,
+            joined: (now, JOIN_LOOKUPS.len()),
+            next_random: Time::MAX,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// The key pair's cache of shared keys, which sessions and the onion use as well.
+    pub(crate) fn keys(&mut self) -> &mut Keys {
+        &mut self.keys
+    }
+
+    /// Gets to know the network through this node.
+    pub(crate) fn bootstrap(&mut self, cx: &mut Context<'_>, address: Address, key: PublicKey) {
+        if key != self.keys.public() {
+            self.bootstrap.add(cx.now, key, address);
+            self.ask_bootstrap_nodes(cx);
+        }
+    }
+
+    /// Finds out where the node with this key is; [`DhtEvent::LookupDone`] tells.
+    pub(crate) fn lookup(&mut self, cx: &mut Context<'_>, key: PublicKey) -> LookupId {
+        let number = self.next_lookup;
+        if self.lookups.len() < self.config.max_lookups {
+            self.begin(cx.now, key, Reason::User);
+            self.drive_lookups(cx);
+        } else {
+            self.next_lookup += 1;
+            let (lookup, address, hops) = (LookupId(number), None, 0);
+            self.events.push_back(DhtEvent::LookupDone { lookup, key, address, hops });
+        }
+        LookupId(number)
+    }
+
+    /// What the bootstrap info offers from now on.
+    pub(crate) fn set_services(&mut self, services: &[&str]) {
+        self.services.offer(services);
+    }
+
+    /// The next thing to tell.
+    pub(crate) fn poll_event(&mut self) -> Option<DhtEvent> {
+        self.events.pop_front()
+    }
+
+    /// All nodes of the close list.
+    pub(crate) fn close_nodes(&self) -> impl Iterator<Item = (PublicKey, Address)> + '_ {
+        self.table.iter().map(|node| (node.key, node.address))
+    }
+
+    /// Where a node of the close list is, if it answered lately.
+    pub(crate) fn address_of(&self, key: &PublicKey, now: Time) -> Option<Address> {
+        self.table.node(key).filter(|node| node.is_good(now)).map(|node| node.address)
+    }
+
+    /// Up to `limit` good nodes nearest to `target` that may be told to someone at `requester`: none
+    /// it cannot reach by its address family, no local ones outside of the local network, not itself.
+    pub(crate) fn nodes_for(
+        &self,
+        target: &PublicKey,
+        limit: usize,
+        now: Time,
+        requester: (&PublicKey, &Address),
+    ) -> Vec<(PublicKey, Address)> {
+        let (requester, from) = requester;
+        let (from_lan, from_ipv4) = (from.is_lan(), table::is_ipv4(from));
+        let nodes = self.table.closest(target, limit, now, |node| {
+            node.key != *requester
+                && (from_lan || !node.address.is_lan())
+                && (!from_ipv4 || table::is_ipv4(&node.address))
+                && node.address.as_udp().is_some()
+        });
+        nodes.into_iter().map(|node| (node.key, node.address)).collect()
+    }
+
+    /// When [`Dht::handle_timeout`] has something to do.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        let mut next = self.table.deadline().min(self.next_random).min(self.next_join());
+        for wake in self.lookups.iter().map(|running| running.wake) {
+            next = next.min(wake);
+        }
+        let others = [
+            self.candidates.deadline(),
+            self.bootstrap.deadline(self.connected),
+            self.services.deadline(),
+        ];
+        for deadline in others.into_iter().flatten() {
+            next = next.min(deadline);
+        }
+        (next != Time::MAX).then_some(next)
+    }
+
+    /// Does what is due.
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        for (key, address) in self.table.take_due(cx.now) {
+            self.request_nodes(cx, key, address, self.keys.public(), Purpose::Refresh);
+        }
+        if self.table.is_empty() {
+            self.connected = false;
+        }
+        if self.next_random <= cx.now {
+            self.next_random = cx.now + RANDOM_INTERVAL;
+            self.ask_random_node(cx);
+        }
+        if self.next_join() <= cx.now {
+            self.joined.1 += 1;
+            self.begin(cx.now, self.keys.public(), Reason::Join);
+        }
+        self.ask_bootstrap_nodes(cx);
+        self.ping_candidates(cx);
+        self.ask_for_services(cx);
+        self.drive_lookups(cx);
+    }
+
+    fn next_join(&self) -> Time {
+        let (since, begun) = self.joined;
+        JOIN_LOOKUPS.get(begun).map_or(Time::MAX, |pause| since + *pause)
+    }
+
+    /// Asks one node as c-toxcore does every 20 s: for this node's own key, or for a key of the asked
+    /// one's bucket while there is room in it.
+    fn ask_random_node(&mut self, cx: &mut Context<'_>) {
+        let Some(node) = self.table.random_good(&mut self.rng, cx.now) else { return };
+        let (key, address) = (node.key, node.address);
+        let bucket = self.table.bucket_of(&key);
+        let target = if self.table.has_room(bucket) {
+            self.table.random_key(bucket, &mut self.rng)
+        } else {
+            self.keys.public()
+        };
+        self.request_nodes(cx, key, address, target, Purpose::Refresh);
+    }
+
+    fn ask_bootstrap_nodes(&mut self, cx: &mut Context<'_>) {
+        while let Some((key, address)) = self.bootstrap.take_due(cx.now, self.connected) {
+            self.request_nodes(cx, key, address, self.keys.public(), Purpose::Refresh);
+        }
+    }
+
+    fn ping_candidates(&mut self, cx: &mut Context<'_>) {
+        while let Some((key, address)) = self.candidates.pop(cx.now) {
+            self.request_ping(cx, key, address);
+        }
+    }
+
+    fn ask_for_services(&mut self, cx: &mut Context<'_>) {
+        while let Some(address) = self.services.take_due(cx.now) {
+            cx.transmit(address, BootstrapInfoRequest.to_bytes());
+        }
+    }
+
+    /// A node that we only heard of: it is pinged if its answer would bring it into the close list.
+    fn consider(&mut self, now: Time, key: PublicKey, address: Address) {
+        if is_reachable(&address) && self.table.wants(&key, now) {
+            self.candidates.offer(now, key, address);
+        }
+    }
+
+    /// A node that wrote to us itself. If we know it elsewhere, it may have moved.
+    fn consider_sender(&mut self, cx: &mut Context<'_>, key: PublicKey, address: Address) {
+        match self.table.node(&key) {
+            Some(node) if node.address == address && node.is_good(cx.now) => return,
+            Some(_) if is_reachable(&address) => self.candidates.offer(cx.now, key, address),
+            _ => self.consider(cx.now, key, address),
+        }
+        self.ping_candidates(cx);
+    }
+
+    /// A node answered from this address.
+    fn verified(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: PublicKey,
+        address: Address,
+        purpose: Purpose,
+    ) {
+        self.bootstrap.answered(&key);
+        // Spread over the interval, so that nodes met together are not asked together.
+        let spread = self.rng.below(REFRESH_INTERVAL.as_micros() as u64);
+        let first_request = cx.now + core::time::Duration::from_micros(spread);
+        let Answered::New { near } = self.table.answered(cx.now, key, address, first_request)
+        else {
+            return;
+        };
+        if near && purpose == Purpose::Verify {
+            self.table.hasten(&key, cx.now);
+        }
+        if !self.connected {
+            self.connect(cx.now);
+        }
+        if self.config.discover_services || self.services.is_offering() {
+            self.services.ask(cx.now, key, address);
+            self.ask_for_services(cx);
+        }
+    }
+
+    /// The first node answered: the way into the network is open.
+    fn connect(&mut self, now: Time) {
+        self.connected = true;
+        self.joined = (now, 0);
+        self.next_random = now + RANDOM_INTERVAL;
+        self.events.push_back(DhtEvent::Connected);
+    }
+
+    /// Begins a lookup; the caller drives it.
+    fn begin(&mut self, now: Time, target: PublicKey, reason: Reason) {
+        let own = self.keys.public();
+        let width = if reason == Reason::Refresh { REFRESH_WIDTH } else { LOOKUP_WIDTH };
+        let deadline = now + self.config.lookup_timeout;
+        let lookup = Lookup::new(own, target, width, deadline, reason == Reason::User);
+        let number = self.next_lookup;
+        self.next_lookup += 1;
+        self.lookups.push(Running { number, reason, lookup, wake: now });
+    }
+
+    /// Lets every lookup that is due go on.
+    fn drive_lookups(&mut self, cx: &mut Context<'_>) {
+        let mut index = 0;
+        while index < self.lookups.len() {
+            if self.lookups[index].wake > cx.now {
+                index += 1;
+            } else if self.drive_lookup(cx, index) {
+                let ended = self.lookups.swap_remove(index);
+                self.ended(cx.now, &ended);
+            }
+        }
+    }
+
+    /// Lets one lookup go on until it waits; true if it is over.
+    fn drive_lookup(&mut self, cx: &mut Context<'_>, index: usize) -> bool {
+        let running = &mut self.lookups[index];
+        loop {
+            match running.lookup.step(cx.now) {
+                Step::Done => return true,
+                Step::Wait(until) => {
+                    running.wake = until;
+                    return false;
+                }
+                Step::Seed => {
+                    let target = running.lookup.target();
+                    for node in self.table.closest(&target, LOOKUP_WIDTH, cx.now, |_| true) {
+                        running.lookup.seed(node.key, node.address);
+                    }
+                }
+                Step::Ask(key, address) => {
+                    let (target, number) = (running.lookup.target(), running.number);
+                    let purpose = Purpose::Lookup(number);
+                    let id = self.requests.open(&mut self.rng, cx.now, key, address, purpose);
+                    match id {
+                        Some(id) => {
+                            let packet = packets::nodes_request(
+                                &mut self.keys,
+                                &mut self.rng,
+                                &key,
+                                target,
+                                id,
+                            );
+                            cx.transmit(address, packet);
+                        }
+                        None => cx.drop_packet(DropReason::LimitReached),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells the result of a lookup, or goes on joining.
+    fn ended(&mut self, now: Time, ended: &Running) {
+        match ended.reason {
+            Reason::User => {
+                let (lookup, key) = (LookupId(ended.number), ended.lookup.target());
+                let (address, hops) =
+                    ended.lookup.found().map_or((None, 0), |(at, hops)| (Some(at), hops));
+                self.events.push_back(DhtEvent::LookupDone { lookup, key, address, hops });
+            }
+            // The neighbourhood is known: now the far buckets, once.
+            Reason::Join if self.joined.1 == 1 => {
+                for bucket in 0..self.table.depth() {
+                    if self.table.has_room(bucket) {
+                        let target = self.table.random_key(bucket, &mut self.rng);
+                        self.begin(now, target, Reason::Refresh);
+                    }
+                }
+            }
+            Reason::Join | Reason::Refresh => {}
+        }
+    }
+
+    fn request_nodes(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: PublicKey,
+        address: Address,
+        target: PublicKey,
+        purpose: Purpose,
+    ) {
+        match self.requests.open(&mut self.rng, cx.now, key, address, purpose) {
+            Some(id) => {
+                let packet =
+                    packets::nodes_request(&mut self.keys, &mut self.rng, &key, target, id);
+                cx.transmit(address, packet);
+            }
+            None => cx.drop_packet(DropReason::LimitReached),
+        }
+    }
+
+    fn request_ping(&mut self, cx: &mut Context<'_>, key: PublicKey, address: Address) {
+        match self.requests.open(&mut self.rng, cx.now, key, address, Purpose::Verify) {
+            Some(id) => {
+                let packet = packets::ping(&mut self.keys, &mut self.rng, &key, false, id);
+                cx.transmit(address, packet);
+            }
+            None => cx.drop_packet(DropReason::LimitReached),
+        }
+    }
+}
+
+/// False for addresses that no node can have: a liar would have us send to everybody or nobody.
+fn is_reachable(address: &Address) -> bool {
+    address.as_udp().is_none_or(|udp| {
+        let ip = udp.ip();
+        let is_broadcast = match ip {
+            core::net::IpAddr::V4(ip) => ip.is_broadcast(),
+            core::net::IpAddr::V6(_) => false,
+        };
+        udp.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !is_broadcast
+    })
+}

@@ -1,0 +1,182 @@
+//! A small deterministic network for the DHT's tests: addresses to nodes, virtual time, delay, loss.
+
+use std::collections::BTreeMap;
+
+use super::config::DhtConfig;
+use super::{Dht, DhtEvent};
+use crate::drops::Drops;
+use crate::outbox::{Context, Outbox};
+use crate::wire::{Address, KeyPair, PublicKey, Rng, Time};
+
+/// What happens at a moment of virtual time.
+enum Happening {
+    Arrival { from: Address, to: Address, datagram: Vec<u8> },
+    Timeout { at: Address },
+}
+
+/// A node and what came out of it.
+pub(super) struct Member {
+    pub(super) dht: Dht,
+    pub(super) key: PublicKey,
+    pub(super) drops: Drops,
+    pub(super) events: Vec<(Time, DhtEvent)>,
+    outbox: Outbox,
+    wake: Option<Time>,
+}
+
+/// Nodes with datagrams flying between them.
+pub(super) struct Network {
+    pub(super) now: Time,
+    pub(super) members: BTreeMap<Address, Member>,
+    /// Of a thousand datagrams, so many are lost.
+    pub(super) loss_per_mille: u64,
+    pub(super) sent: u64,
+    /// The latest datagram of each kind to each address.
+    latest: BTreeMap<(Address, u8), Vec<u8>>,
+    rng: Rng,
+    queue: BTreeMap<(Time, u64), Happening>,
+    queued: u64,
+}
+
+impl Network {
+    pub(super) fn new(seed: u8) -> Self {
+        Self {
+            now: Time::from_secs(1),
+            members: BTreeMap::new(),
+            loss_per_mille: 10,
+            sent: 0,
+            latest: BTreeMap::new(),
+            rng: Rng::from_seed([seed; 32]),
+            queue: BTreeMap::new(),
+            queued: 0,
+        }
+    }
+
+    /// The address of the member with this number.
+    pub(super) fn address(number: usize) -> Address {
+        Address::udp(([198, 18, (number >> 8) as u8, number as u8], 33445).into())
+    }
+
+    /// Adds a node; its key.
+    pub(super) fn add(&mut self, number: usize, config: &DhtConfig) -> PublicKey {
+        let rng = self.rng.child(&format!("node {number}"));
+        let keys = KeyPair::generate(&mut rng.child("key"));
+        let key = keys.public;
+        let dht = Dht::new(config, keys, rng, self.now);
+        let (drops, outbox) = (Drops::default(), Outbox::default());
+        let member = Member { dht, key, drops, events: Vec::new(), outbox, wake: None };
+        self.members.insert(Self::address(number), member);
+        key
+    }
+
+    /// A network of `count` nodes that all join through the first one, spread over `spread_ms`.
+    pub(super) fn joined(seed: u8, count: usize, spread_ms: u64) -> Self {
+        let mut network = Self::new(seed);
+        let first = network.add(0, &DhtConfig::default());
+        for number in 1..count {
+            let pause = spread_ms * 1_000 / count as u64;
+            network.run_until(network.now + core::time::Duration::from_micros(pause));
+            network.add(number, &DhtConfig::default());
+            network.with(Self::address(number), |dht, cx| {
+                dht.bootstrap(cx, Self::address(0), first);
+            });
+        }
+        network
+    }
+
+    /// Calls into a node, then takes out what it has to send and to tell.
+    pub(super) fn with<T>(
+        &mut self,
+        at: Address,
+        call: impl FnOnce(&mut Dht, &mut Context<'_>) -> T,
+    ) -> T {
+        let member = self.members.get_mut(&at).expect("a member");
+        let mut cx =
+            Context { now: self.now, outbox: &mut member.outbox, drops: &mut member.drops };
+        let result = call(&mut member.dht, &mut cx);
+        let sent: Vec<_> = core::iter::from_fn(|| member.outbox.pop()).collect();
+        while let Some(event) = member.dht.poll_event() {
+            member.events.push((self.now, event));
+        }
+        let wake = member.dht.deadline().map(|wake| wake.max(self.now));
+        if wake != member.wake {
+            member.wake = wake;
+            if let Some(wake) = wake {
+                self.enqueue(wake, Happening::Timeout { at });
+            }
+        }
+        for (to, datagram) in sent {
+            self.transmit(at, to, datagram);
+        }
+        result
+    }
+
+    /// Sends a datagram: 10 to 50 ms on the way, or lost.
+    pub(super) fn transmit(&mut self, from: Address, to: Address, datagram: Vec<u8>) {
+        self.sent += 1;
+        self.latest.insert((to, datagram[0]), datagram.clone());
+        if !self.rng.chance(self.loss_per_mille, 1_000) {
+            let delay = core::time::Duration::from_micros(10_000 + self.rng.below(40_000));
+            self.enqueue(self.now + delay, Happening::Arrival { from, to, datagram });
+        }
+    }
+
+    /// The last datagram of this kind that was sent to this address.
+    pub(super) fn latest(&self, to: Address, kind: u8) -> Vec<u8> {
+        self.latest[&(to, kind)].clone()
+    }
+
+    fn enqueue(&mut self, at: Time, happening: Happening) {
+        self.queued += 1;
+        self.queue.insert((at, self.queued), happening);
+    }
+
+    /// Lets time pass.
+    pub(super) fn run_until(&mut self, end: Time) {
+        while let Some(entry) = self.queue.first_entry() {
+            if entry.key().0 > end {
+                break;
+            }
+            let ((at, _), happening) = entry.remove_entry();
+            self.now = at;
+            self.happen(happening);
+        }
+        self.now = end;
+    }
+
+    /// Lets some seconds pass.
+    pub(super) fn run_secs(&mut self, secs: u64) {
+        self.run_until(self.now + core::time::Duration::from_secs(secs));
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Arrival { from, to, mut datagram } => {
+                if self.members.contains_key(&to) {
+                    self.with(to, |dht, cx| dht.handle(cx, from, &mut datagram));
+                }
+            }
+            Happening::Timeout { at } => {
+                let now = self.now;
+                let is_due = |member: &&mut Member| member.wake.is_some_and(|wake| wake <= now);
+                if let Some(member) = self.members.get_mut(&at).filter(is_due) {
+                    member.wake = None;
+                    self.with(at, |dht, cx| dht.handle_timeout(cx));
+                }
+            }
+        }
+    }
+
+    /// Members whose close list holds at least 7 of the true 8 nearest live nodes.
+    pub(super) fn converged(&self) -> usize {
+        let keys: Vec<PublicKey> = self.members.values().map(|member| member.key).collect();
+        let is_converged = |member: &&Member| {
+            let mut nearest: Vec<_> = keys.iter().filter(|key| **key != member.key).collect();
+            nearest.sort_unstable_by_key(|key| member.key.distance(key));
+            nearest.truncate(8);
+            let known = |key: &&&PublicKey| member.dht.close_nodes().any(|(k, _)| k == ***key);
+            nearest.iter().filter(known).count() + 1 >= nearest.len()
+        };
+        self.members.values().filter(is_converged).count()
+    }
+}

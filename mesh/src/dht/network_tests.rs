@@ -1,0 +1,271 @@
+//! Many nodes in virtual time: they find each other, forget the dead, and bear with bad input.
+
+use core::time::Duration;
+
+use super::config::{BAD_AFTER, DhtConfig, FORGOTTEN_AFTER};
+use super::network::Network;
+use super::{Dht, DhtEvent, packets};
+use crate::crypto::Keys;
+use crate::drops::DropReason;
+use crate::wire::bootstrap_info::BootstrapInfo;
+use crate::wire::dht::{DHT_REQUEST, DhtRequestHeader, Header, PING_REQUEST, Ping};
+use crate::wire::lan::LanDiscovery;
+use crate::wire::nat::NatPing;
+use crate::wire::{Address, Decode, Encode, KeyPair, Nonce, PublicKey, Rng};
+
+/// Keys of a stranger, who writes packets by hand.
+fn stranger(seed: u8) -> (Keys, Rng) {
+    let mut rng = Rng::from_seed([seed; 32]);
+    (Keys::new(KeyPair::generate(&mut rng), &mut rng), rng)
+}
+
+/// Hands a datagram to member 0 as if it came from `from`.
+fn deliver(network: &mut Network, from: Address, datagram: &[u8]) {
+    let mut datagram = datagram.to_vec();
+    network.with(Network::address(0), |dht, cx| dht.handle(cx, from, &mut datagram));
+}
+
+fn drops(network: &Network, reason: DropReason) -> u64 {
+    network.members[&Network::address(0)].drops[reason]
+}
+
+#[test]
+fn two_hundred_nodes_know_their_neighbours_within_seconds_and_find_anyone() {
+    let mut network = Network::joined(1, 200, 2_000);
+    network.run_secs(15);
+    assert!(network.converged() >= 198, "only {} of 200 converged", network.converged());
+    let mut rng = Rng::from_seed([9; 32]);
+    let addresses: Vec<Address> = network.members.keys().copied().collect();
+    let mut asked = Vec::new();
+    for _ in 0..200 {
+        let (from, to) = (rng.index(200), rng.index(200));
+        if from != to {
+            let (from, to) = (addresses[from], addresses[to]);
+            let key = network.members[&to].key;
+            asked.push((from, to, network.with(from, |dht, cx| dht.lookup(cx, key))));
+        }
+    }
+    network.run_secs(10);
+    let found = asked.iter().filter(|(from, to, id)| {
+        network.members[from].events.iter().any(|(_, event)| {
+            matches!(event, DhtEvent::LookupDone { lookup, address, .. }
+                if lookup == id && *address == Some(*to))
+        })
+    });
+    assert_eq!(found.count(), asked.len());
+}
+
+#[test]
+fn quiet_nodes_send_little() {
+    let mut network = Network::joined(2, 100, 1_000);
+    network.run_secs(60);
+    let before = network.sent;
+    network.run_secs(60);
+    let per_node_second = (network.sent - before) as f64 / 60.0 / 100.0;
+    assert!(per_node_second < 3.0, "{per_node_second} packets a node and second");
+}
+
+#[test]
+fn a_key_that_nobody_has_is_not_found_in_bounded_time() {
+    let mut network = Network::joined(3, 30, 100);
+    network.run_secs(10);
+    let (begin, at) = (network.now, Network::address(7));
+    let key = PublicKey([0x77; 32]);
+    network.with(at, |dht, cx| dht.lookup(cx, key));
+    network.run_secs(11);
+    let (end, event) = network.members[&at].events.last().unwrap();
+    assert!(matches!(event, DhtEvent::LookupDone { address: None, .. }), "{event:?}");
+    assert!(end.since(begin) <= Duration::from_secs(10));
+}
+
+#[test]
+fn the_dead_are_not_told_of_after_122_seconds_and_forgotten_after_182() {
+    let mut network = Network::joined(4, 20, 100);
+    network.loss_per_mille = 0;
+    network.run_secs(70);
+    let dead = network.members.remove(&Network::address(5)).unwrap().key;
+    let died = network.now;
+    let knows = |network: &Network, told: bool| {
+        let now = network.now;
+        let members = network.members.values();
+        members
+            .filter(|m| match told {
+                true => m.dht.address_of(&dead, now).is_some(),
+                false => m.dht.close_nodes().any(|(key, _)| key == dead),
+            })
+            .count()
+    };
+    // Its last answer was at most a minute old.
+    network.run_until(died + BAD_AFTER - Duration::from_secs(61));
+    assert_eq!(knows(&network, true), 19);
+    network.run_until(died + BAD_AFTER + Duration::from_secs(1));
+    assert_eq!(knows(&network, true), 0);
+    assert!(knows(&network, false) > 0);
+    network.run_until(died + FORGOTTEN_AFTER + Duration::from_secs(1));
+    assert_eq!(knows(&network, false), 0);
+}
+
+#[test]
+fn a_node_whose_bootstrap_node_comes_late_joins_when_it_comes() {
+    let mut network = Network::new(5);
+    network.add(1, &DhtConfig::default());
+    let first = network.add(0, &DhtConfig::default());
+    let late = network.members.remove(&Network::address(0)).unwrap();
+    network.with(Network::address(1), |dht, cx| dht.bootstrap(cx, Network::address(0), first));
+    network.run_secs(5);
+    assert!(network.members[&Network::address(1)].events.is_empty());
+    network.members.insert(Network::address(0), late);
+    network.run_secs(5);
+    let events = &network.members[&Network::address(1)].events;
+    assert_eq!(events[0].1, DhtEvent::Connected);
+}
+
+#[test]
+fn damaged_forged_replayed_and_unasked_packets_are_counted_by_reason() {
+    let mut network = Network::new(6);
+    let own = network.add(0, &DhtConfig::default());
+    let from = Network::address(1);
+    let (mut keys, mut rng) = stranger(1);
+    let request = packets::ping(&mut keys, &mut rng, &own, false, 7);
+    deliver(&mut network, from, &request);
+    assert_eq!(network.members[&Network::address(0)].drops.total(), 0);
+    for len in 1..request.len() {
+        deliver(&mut network, from, &request[..len]);
+    }
+    assert_eq!(drops(&network, DropReason::Truncated), request.len() as u64 - 1);
+    deliver(&mut network, from, &[]);
+    assert_eq!(drops(&network, DropReason::UnknownKind), 1);
+    let mut longer = request.clone();
+    longer.push(0);
+    deliver(&mut network, from, &longer);
+    assert_eq!(drops(&network, DropReason::Oversized), 1);
+    let mut forged = request.clone();
+    forged[81] ^= 1;
+    deliver(&mut network, from, &forged);
+    assert_eq!(drops(&network, DropReason::Forged), 1);
+    let mut own_key = request;
+    own_key[1..33].copy_from_slice(&own.0);
+    deliver(&mut network, from, &own_key);
+    assert_eq!(drops(&network, DropReason::FromSelf), 1);
+    let unasked = packets::ping(&mut keys, &mut rng, &own, true, 7);
+    deliver(&mut network, from, &unasked);
+    assert_eq!(drops(&network, DropReason::Unsolicited), 1);
+}
+
+#[test]
+fn an_answer_counts_once() {
+    let mut network = Network::new(7);
+    network.loss_per_mille = 0;
+    let own = network.add(0, &DhtConfig::default());
+    let (mut keys, mut rng) = stranger(2);
+    let from = Network::address(1);
+    // A stranger's request makes member 0 ping it; the test answers in its place, twice.
+    deliver(&mut network, from, &packets::ping(&mut keys, &mut rng, &own, false, 7));
+    let ping = network.latest(from, PING_REQUEST);
+    let (header, boxed) = Header::split(&mut ping.clone()[..])
+        .map(|(header, boxed)| (header, boxed.to_vec()))
+        .unwrap();
+    let plain = keys.shared(&own).open(&header.nonce, &boxed).unwrap();
+    let id = Ping::from_bytes(&plain).unwrap().id;
+    let answer = packets::ping(&mut keys, &mut rng, &own, true, id);
+    deliver(&mut network, Network::address(2), &answer);
+    assert_eq!(drops(&network, DropReason::Unsolicited), 1, "from another address");
+    deliver(&mut network, from, &answer);
+    let close: Vec<_> = network.members[&Network::address(0)].dht.close_nodes().collect();
+    assert_eq!(close, [(keys.public(), from)]);
+    deliver(&mut network, from, &answer);
+    assert_eq!(drops(&network, DropReason::Unsolicited), 2, "replayed");
+}
+
+#[test]
+fn a_flood_of_strangers_stays_within_the_limits_and_the_pace() {
+    let mut network = Network::new(8);
+    let own = network.add(0, &DhtConfig::default());
+    let mut rng = Rng::from_seed([8; 32]);
+    let before = network.sent;
+    for number in 0..500 {
+        let pair = KeyPair::generate(&mut rng);
+        let mut keys = Keys::new(pair, &mut rng);
+        let request = packets::ping(&mut keys, &mut rng, &own, false, 7);
+        deliver(&mut network, Network::address(number + 1), &request);
+    }
+    // Each gets its answer, but only the allowed burst is pinged back.
+    let pinged = network.sent - before - 500;
+    assert!(pinged <= 32, "{pinged} strangers pinged at once");
+}
+
+#[test]
+fn a_dht_request_is_passed_on_to_a_known_node_and_answered_by_its_receiver() {
+    let mut network = Network::joined(9, 3, 10);
+    network.loss_per_mille = 0;
+    network.run_secs(10);
+    let receiver = network.members[&Network::address(2)].key;
+    let (mut keys, mut rng) = stranger(3);
+    let sender = keys.public();
+    let mut send = |network: &mut Network, receiver: PublicKey| {
+        let nonce = Nonce::generate(&mut rng);
+        let header = DhtRequestHeader { receiver, sender, nonce };
+        let ping = NatPing { response: false, id: 99 };
+        deliver(network, Network::address(9), &header.seal(keys.shared(&receiver), &ping));
+    };
+    send(&mut network, receiver);
+    network.latest(Network::address(2), DHT_REQUEST);
+    network.run_secs(1);
+    assert_eq!(network.members[&Network::address(2)].drops.total(), 0);
+    let answer = network.latest(Network::address(0), DHT_REQUEST);
+    assert_eq!(answer[1..33], sender.0, "the answer goes back through who passed it on");
+    let before = drops(&network, DropReason::NoRoute);
+    send(&mut network, PublicKey([0x42; 32]));
+    assert_eq!(drops(&network, DropReason::NoRoute), before + 1);
+}
+
+#[test]
+fn lan_discovery_is_heard_from_the_local_network_only() {
+    let mut network = Network::new(10);
+    network.loss_per_mille = 0;
+    network.add(0, &DhtConfig::default());
+    let shout = LanDiscovery { key: PublicKey([5; 32]) }.to_bytes();
+    deliver(&mut network, Network::address(1), &shout);
+    assert_eq!(drops(&network, DropReason::Refused), 1);
+    let local = Address::udp(([192, 168, 1, 2], 33445).into());
+    let before = network.sent;
+    deliver(&mut network, local, &shout);
+    assert_eq!(network.sent, before + 1, "the local node is pinged");
+}
+
+#[test]
+fn local_nodes_are_not_told_to_strangers_outside() {
+    let mut network = Network::new(11);
+    network.add(0, &DhtConfig::default());
+    let at = Network::address(0);
+    let local = Address::udp(([192, 168, 1, 2], 33445).into());
+    let key = PublicKey([5; 32]);
+    let now = network.now;
+    network.with(at, |dht, _| dht.table.answered(now, key, local, now));
+    let dht: &Dht = &network.members[&at].dht;
+    let requester = PublicKey([6; 32]);
+    let nodes = |from: &Address| dht.nodes_for(&key, 4, now, (&requester, from));
+    assert_eq!(nodes(&Network::address(1)), []);
+    assert_eq!(nodes(&Address::udp(([10, 0, 0, 9], 1).into())), [(key, local)]);
+    assert_eq!(dht.nodes_for(&key, 4, now, (&key, &local)), [], "nobody is told of itself");
+}
+
+#[test]
+fn service_nodes_are_found_by_their_bootstrap_info() {
+    let mut network = Network::new(12);
+    let mut config = DhtConfig::default();
+    config.discover_services = true;
+    let first = network.add(0, &DhtConfig::default());
+    network.add(1, &config);
+    network.with(Network::address(0), |dht, _| dht.set_services(&["toktok/tdfs/1"]));
+    network.with(Network::address(1), |dht, cx| dht.bootstrap(cx, Network::address(0), first));
+    network.run_secs(10);
+    let (key, address) = (first, Network::address(0));
+    let expected = DhtEvent::ServiceNode { key, address, services: vec!["toktok/tdfs/1".into()] };
+    assert!(network.members[&Network::address(1)].events.iter().any(|(_, e)| *e == expected));
+    // Both ask; neither takes the other's question for an answer.
+    assert_eq!(network.members[&Network::address(0)].drops.total(), 0);
+    let answer = BootstrapInfo { version: 1, motd: b"toktok/fake/1" }.to_bytes();
+    deliver(&mut network, Network::address(3), &answer);
+    assert_eq!(drops(&network, DropReason::Unsolicited), 1);
+}

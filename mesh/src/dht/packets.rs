@@ -1,0 +1,234 @@
+//! What the DHT does with each kind of packet, and the packets it writes.
+
+use super::requests::Purpose;
+use super::{Dht, DhtEvent};
+use crate::crypto::Keys;
+use crate::drops::DropReason;
+use crate::outbox::Context;
+use crate::wire::address::{IpPort, PackedNode};
+use crate::wire::bootstrap_info::{BOOTSTRAP_INFO, BootstrapInfo, BootstrapInfoRequest};
+use crate::wire::dht::{
+    DHT_REQUEST, DhtRequestHeader, Header, MAX_NODES, NODES_REQUEST, NODES_RESPONSE, NodesRequest,
+    NodesResponse, PING_REQUEST, PING_RESPONSE, Ping,
+};
+use crate::wire::lan::{LAN_DISCOVERY, LanDiscovery};
+use crate::wire::nat::NatPing;
+use crate::wire::{Address, Decode, Encode, Nonce, PublicKey, Rng};
+
+/// What came of a packet.
+type Handled = Result<(), DropReason>;
+
+/// A packet of `kind` for `peer`.
+fn seal<P: Encode>(
+    keys: &mut Keys,
+    rng: &mut Rng,
+    peer: &PublicKey,
+    kind: u8,
+    payload: &P,
+) -> Vec<u8> {
+    let header = Header { kind, sender: keys.public(), nonce: Nonce::generate(rng) };
+    header.seal(keys.shared(peer), payload)
+}
+
+/// A ping request or response.
+pub(super) fn ping(
+    keys: &mut Keys,
+    rng: &mut Rng,
+    peer: &PublicKey,
+    response: bool,
+    id: u64,
+) -> Vec<u8> {
+    let ping = Ping { response, id };
+    seal(keys, rng, peer, ping.kind(), &ping)
+}
+
+/// A nodes request.
+pub(super) fn nodes_request(
+    keys: &mut Keys,
+    rng: &mut Rng,
+    peer: &PublicKey,
+    target: PublicKey,
+    id: u64,
+) -> Vec<u8> {
+    seal(keys, rng, peer, NODES_REQUEST, &NodesRequest { target, id })
+}
+
+impl Dht {
+    /// Takes a packet of one of the DHT's kinds: 00 01 02 04 20 21 f0. The buffer is scratch space
+    /// afterwards.
+    pub(crate) fn handle(&mut self, cx: &mut Context<'_>, from: Address, packet: &mut [u8]) {
+        let handled = match packet.first() {
+            Some(&(PING_REQUEST | PING_RESPONSE | NODES_REQUEST | NODES_RESPONSE)) => {
+                self.handle_dht(cx, from, packet)
+            }
+            Some(&DHT_REQUEST) => self.handle_routed(cx, from, packet),
+            Some(&LAN_DISCOVERY) => self.handle_lan_discovery(cx, from, packet),
+            Some(&BOOTSTRAP_INFO) => self.handle_bootstrap_info(cx, from, packet),
+            _ => Err(DropReason::UnknownKind),
+        };
+        if let Err(reason) = handled {
+            cx.drop_packet(reason);
+        }
+    }
+
+    fn handle_dht(&mut self, cx: &mut Context<'_>, from: Address, packet: &mut [u8]) -> Handled {
+        let (header, boxed) = Header::split(packet)?;
+        if header.sender == self.keys.public() {
+            return Err(DropReason::FromSelf);
+        }
+        let plain = self.keys.shared(&header.sender).open_in_place(&header.nonce, boxed)?;
+        match header.kind {
+            NODES_REQUEST => {
+                let request = NodesRequest::from_bytes(plain)?;
+                self.handle_nodes_request(cx, from, header.sender, request);
+            }
+            NODES_RESPONSE => {
+                let response = NodesResponse::from_bytes(plain)?;
+                self.handle_nodes_response(cx, from, header.sender, &response)?;
+            }
+            kind => {
+                let ping = Ping::from_bytes(plain)?;
+                if ping.kind() != kind {
+                    return Err(DropReason::Malformed);
+                }
+                self.handle_ping(cx, from, header.sender, ping)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_ping(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: Address,
+        sender: PublicKey,
+        received: Ping,
+    ) -> Handled {
+        if received.response {
+            let purpose = self.requests.take(cx.now, received.id, &sender, &from, true);
+            let purpose = purpose.ok_or(DropReason::Unsolicited)?;
+            self.verified(cx, sender, from, purpose);
+        } else {
+            let response = ping(&mut self.keys, &mut self.rng, &sender, true, received.id);
+            cx.transmit(from, response);
+            self.consider_sender(cx, sender, from);
+        }
+        Ok(())
+    }
+
+    fn handle_nodes_request(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: Address,
+        sender: PublicKey,
+        request: NodesRequest,
+    ) {
+        let near = self.nodes_for(&request.target, MAX_NODES, cx.now, (&sender, &from));
+        let nodes = near.into_iter().filter_map(|(key, address)| packed(key, &address)).collect();
+        let response = NodesResponse { nodes, id: request.id };
+        let packet = seal(&mut self.keys, &mut self.rng, &sender, NODES_RESPONSE, &response);
+        cx.transmit(from, packet);
+        self.consider_sender(cx, sender, from);
+    }
+
+    fn handle_nodes_response(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: Address,
+        sender: PublicKey,
+        response: &NodesResponse,
+    ) -> Handled {
+        let purpose = self.requests.take(cx.now, response.id, &sender, &from, false);
+        let purpose = purpose.ok_or(DropReason::Unsolicited)?;
+        self.verified(cx, sender, from, purpose);
+        let nodes = || {
+            let nodes = response.nodes.iter();
+            nodes.map(|node| (node.key, Address::udp(node.endpoint.address)))
+        };
+        for (key, address) in nodes() {
+            self.consider(cx.now, key, address);
+        }
+        self.ping_candidates(cx);
+        if let Purpose::Lookup(number) = purpose {
+            let running = self.lookups.iter_mut().find(|running| running.number == number);
+            if let Some(running) = running {
+                let reachable = nodes().filter(|(_, address)| super::is_reachable(address));
+                running.lookup.answered(sender, from, reachable);
+                running.wake = cx.now;
+                self.drive_lookups(cx);
+            }
+        }
+        Ok(())
+    }
+
+    /// A DHT request: for us, or for a node of the close list (one hop, unchanged; nothing further).
+    fn handle_routed(&mut self, cx: &mut Context<'_>, from: Address, packet: &mut [u8]) -> Handled {
+        let (header, boxed) = DhtRequestHeader::split(packet)?;
+        if header.sender == self.keys.public() {
+            return Err(DropReason::FromSelf);
+        }
+        if header.receiver != self.keys.public() {
+            let next = self.table.node(&header.receiver).ok_or(DropReason::NoRoute)?;
+            cx.transmit(next.address, packet.to_vec());
+            return Ok(());
+        }
+        let plain = self.keys.shared(&header.sender).open_in_place(&header.nonce, boxed)?;
+        let received = NatPing::from_bytes(plain)?;
+        if received.response {
+            // We do not punch holes by this means yet, so we never asked.
+            return Err(DropReason::Unsolicited);
+        }
+        let header = DhtRequestHeader {
+            receiver: header.sender,
+            sender: self.keys.public(),
+            nonce: Nonce::generate(&mut self.rng),
+        };
+        let response = NatPing { response: true, id: received.id };
+        // Back through the node that passed it on: it knows the sender.
+        cx.transmit(from, header.seal(self.keys.shared(&header.receiver), &response));
+        Ok(())
+    }
+
+    fn handle_lan_discovery(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: Address,
+        packet: &[u8],
+    ) -> Handled {
+        let discovered = LanDiscovery::from_bytes(packet)?;
+        if discovered.key == self.keys.public() {
+            return Err(DropReason::FromSelf);
+        }
+        if !from.is_lan() {
+            return Err(DropReason::Refused);
+        }
+        self.consider(cx.now, discovered.key, from);
+        self.ping_candidates(cx);
+        Ok(())
+    }
+
+    /// A question is exactly as long as it has to be; anything else is an answer.
+    fn handle_bootstrap_info(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: Address,
+        packet: &[u8],
+    ) -> Handled {
+        if BootstrapInfoRequest::from_bytes(packet).is_ok() {
+            cx.transmit(from, self.services.info());
+            return Ok(());
+        }
+        let info = BootstrapInfo::from_bytes(packet)?;
+        let answered = self.services.answered(from, &info).ok_or(DropReason::Unsolicited)?;
+        let (key, services) = answered;
+        if !services.is_empty() {
+            self.events.push_back(DhtEvent::ServiceNode { key, address: from, services });
+        }
+        Ok(())
+    }
+}
+
+/// A node as others are told of it; `None` for custom transports, which have no packed form.
+fn packed(key: PublicKey, address: &Address) -> Option<PackedNode> {
+    address.as_udp().map(|address| PackedNode { endpoint: IpPort::udp(address), key })
+}

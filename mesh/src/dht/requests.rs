@@ -1,0 +1,130 @@
+//! Requests that await their answers: each id is unguessable, valid once, from one node at one
+//! address, and not for long.
+
+use std::collections::VecDeque;
+
+use super::config::{MAX_REQUESTS, REQUEST_TIMEOUT};
+use crate::wire::{Address, PublicKey, Rng, Time};
+
+/// Why a node was asked: what its answer is good for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Purpose {
+    /// A ping: is the node where others say it is?
+    Verify,
+    /// A nodes request that keeps the close list fresh.
+    Refresh,
+    /// A nodes request of the lookup with this number.
+    Lookup(u64),
+}
+
+#[derive(Debug)]
+struct Pending {
+    id: u64,
+    key: PublicKey,
+    address: Address,
+    purpose: Purpose,
+    sent: Time,
+}
+
+/// A ring of pending requests. The low bits of an id are its place, the others are random.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    ring: VecDeque<Option<Pending>>,
+    /// How many requests have left the ring's front: the front's place, modulo the ring's size.
+    gone: u64,
+}
+
+const PLACE_MASK: u64 = MAX_REQUESTS as u64 - 1;
+const _: () = assert!(MAX_REQUESTS.is_power_of_two());
+
+impl Requests {
+    /// Remembers a request that goes out now; its id, or `None` if too many are pending.
+    pub(super) fn open(
+        &mut self,
+        rng: &mut Rng,
+        now: Time,
+        key: PublicKey,
+        address: Address,
+        purpose: Purpose,
+    ) -> Option<u64> {
+        self.forget_old(now);
+        if self.ring.len() == MAX_REQUESTS {
+            return None;
+        }
+        let place = self.gone.wrapping_add(self.ring.len() as u64) & PLACE_MASK;
+        let id = rng.u64() & !PLACE_MASK | place;
+        self.ring.push_back(Some(Pending { id, key, address, purpose, sent: now }));
+        Some(id)
+    }
+
+    /// Takes the answer `id` from `key` at `address`: what it was asked for, or `None` if it was not.
+    pub(super) fn take(
+        &mut self,
+        now: Time,
+        id: u64,
+        key: &PublicKey,
+        address: &Address,
+        ping: bool,
+    ) -> Option<Purpose> {
+        let offset = (id.wrapping_sub(self.gone) & PLACE_MASK) as usize;
+        let slot = self.ring.get_mut(offset)?;
+        slot.take_if(|pending| {
+            pending.id == id
+                && pending.key == *key
+                && pending.address == *address
+                && (pending.purpose == Purpose::Verify) == ping
+                && now < pending.sent + REQUEST_TIMEOUT
+        })
+        .map(|pending| pending.purpose)
+    }
+
+    fn forget_old(&mut self, now: Time) {
+        let is_over = |slot: &Option<Pending>| {
+            slot.as_ref().is_none_or(|pending| pending.sent + REQUEST_TIMEOUT <= now)
+        };
+        while self.ring.front().is_some_and(is_over) {
+            self.ring.pop_front();
+            self.gone = self.gone.wrapping_add(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(port: u16) -> Address {
+        Address::udp(([127, 0, 0, 1], port).into())
+    }
+
+    #[test]
+    fn an_answer_counts_once_and_only_from_whom_was_asked() {
+        let (mut requests, mut rng) = (Requests::default(), Rng::from_seed([1; 32]));
+        let (key, at) = (PublicKey([1; 32]), address(1));
+        let id = requests.open(&mut rng, Time::ZERO, key, at, Purpose::Verify).unwrap();
+        let now = Time::from_secs(4);
+        let other = PublicKey([2; 32]);
+        assert_eq!(requests.take(now, id, &other, &at, true), None);
+        assert_eq!(requests.take(now, id, &key, &address(2), true), None);
+        assert_eq!(requests.take(now, id, &key, &at, false), None);
+        assert_eq!(requests.take(now, id ^ 1 << 40, &key, &at, true), None);
+        assert_eq!(requests.take(now, id, &key, &at, true), Some(Purpose::Verify));
+        assert_eq!(requests.take(now, id, &key, &at, true), None);
+    }
+
+    #[test]
+    fn the_ring_is_bounded_and_frees_itself() {
+        let (mut requests, mut rng) = (Requests::default(), Rng::from_seed([1; 32]));
+        let (key, at) = (PublicKey([1; 32]), address(1));
+        let mut open = |requests: &mut Requests, now| {
+            requests.open(&mut rng, now, key, at, Purpose::Lookup(7))
+        };
+        let first: Vec<_> = (0..700).filter_map(|_| open(&mut requests, Time::ZERO)).collect();
+        assert_eq!(first.len(), MAX_REQUESTS);
+        let late = Time::ZERO + REQUEST_TIMEOUT;
+        assert_eq!(requests.take(late, first[3], &key, &at, false), None);
+        let second: Vec<_> = (0..40).filter_map(|_| open(&mut requests, late)).collect();
+        assert_eq!(second.len(), 40);
+        assert_eq!(requests.take(late, second[39], &key, &at, false), Some(Purpose::Lookup(7)));
+    }
+}

@@ -1,0 +1,257 @@
+//! The close list: nodes that answered, in buckets by the number of leading key bits they share with
+//! this node (Tox Reference, "DHT node state", with c-toxcore's bucket count and timeouts).
+//!
+//! A good node never has to make room (an attacker with fresh keys finds the old nodes in place).
+//! Beyond the eight of a bucket, only nodes among the eight nearest of all find a place.
+
+use super::config::{
+    BAD_AFTER, BUCKET_NODES, BUCKET_NODES_NEAREST, BUCKETS, FORGOTTEN_AFTER, REFRESH_INTERVAL,
+};
+use crate::wire::{Address, PublicKey, Rng, Time};
+
+/// A node that answered from this address.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) key: PublicKey,
+    pub(super) address: Address,
+    last_answer: Time,
+    next_request: Time,
+}
+
+impl Node {
+    /// True while its last answer is recent enough to tell others of it.
+    pub(super) fn is_good(&self, now: Time) -> bool {
+        now < self.last_answer + BAD_AFTER
+    }
+
+    fn due(&self) -> Time {
+        self.next_request.min(self.last_answer + FORGOTTEN_AFTER)
+    }
+
+    /// Takes over the address it answered from, unless that is of another family and the known one
+    /// still works.
+    fn answered(&mut self, now: Time, address: Address) {
+        if !self.is_good(now) || is_ipv4(&self.address) == is_ipv4(&address) {
+            self.address = address;
+            self.last_answer = now;
+        }
+    }
+}
+
+/// True for UDP over IPv4.
+pub(super) fn is_ipv4(address: &Address) -> bool {
+    address.as_udp().is_some_and(|address| address.is_ipv4())
+}
+
+/// What an answer did to the table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Answered {
+    /// The node is new in the list; `near` if it is among the nearest.
+    New { near: bool },
+    /// It was there before.
+    Known,
+    /// Others have its place.
+    Refused,
+}
+
+/// The close list.
+#[derive(Debug)]
+pub(super) struct Table {
+    own: PublicKey,
+    /// Only as many as ever were used: nobody shares 100 bits with anybody.
+    buckets: Vec<Vec<Node>>,
+    /// No node is due before.
+    next_due: Time,
+}
+
+impl Table {
+    pub(super) fn new(own: PublicKey) -> Self {
+        Self { own, buckets: Vec::new(), next_due: Time::MAX }
+    }
+
+    fn index(&self, key: &PublicKey) -> usize {
+        (self.own.common_prefix_bits(key) as usize).min(BUCKETS - 1)
+    }
+
+    fn bucket(&self, index: usize) -> &[Node] {
+        self.buckets.get(index).map_or(&[], Vec::as_slice)
+    }
+
+    /// The node with this key.
+    pub(super) fn node(&self, key: &PublicKey) -> Option<&Node> {
+        self.bucket(self.index(key)).iter().find(|node| node.key == *key)
+    }
+
+    /// All nodes.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Node> {
+        self.buckets.iter().flatten()
+    }
+
+    /// True if no node is known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.buckets.iter().all(Vec::is_empty)
+    }
+
+    /// True if an answer of this unknown node (or silent one) would bring it into the list.
+    pub(super) fn wants(&self, key: &PublicKey, now: Time) -> bool {
+        if *key == self.own {
+            return false;
+        }
+        let index = self.index(key);
+        let bucket = self.bucket(index);
+        match bucket.iter().find(|node| node.key == *key) {
+            Some(node) => !node.is_good(now),
+            None => {
+                bucket.len() < BUCKET_NODES
+                    || bucket.iter().any(|node| !node.is_good(now))
+                    || bucket.len() < BUCKET_NODES_NEAREST && self.is_near(key, index)
+            }
+        }
+    }
+
+    /// True if fewer than [`BUCKET_NODES`] known nodes are nearer than `key`.
+    fn is_near(&self, key: &PublicKey, index: usize) -> bool {
+        let deeper: usize = self.buckets.iter().skip(index + 1).map(Vec::len).sum();
+        let distance = self.own.distance(key);
+        let is_nearer = |node: &&Node| self.own.distance(&node.key) < distance;
+        deeper < BUCKET_NODES
+            && deeper + self.bucket(index).iter().filter(is_nearer).count() < BUCKET_NODES
+    }
+
+    /// Enters a node that answered just now, or notes that it did. A new one is asked for nodes first
+    /// at `first_request`.
+    pub(super) fn answered(
+        &mut self,
+        now: Time,
+        key: PublicKey,
+        address: Address,
+        first_request: Time,
+    ) -> Answered {
+        let index = self.index(&key);
+        if let Some(node) =
+            self.buckets.get_mut(index).and_then(|b| b.iter_mut().find(|node| node.key == key))
+        {
+            node.answered(now, address);
+            return Answered::Known;
+        }
+        if !self.wants(&key, now) {
+            return Answered::Refused;
+        }
+        let near = self.is_near(&key, index);
+        if self.buckets.len() <= index {
+            self.buckets.resize_with(index + 1, Vec::new);
+        }
+        let node = Node { key, address, last_answer: now, next_request: first_request };
+        self.next_due = self.next_due.min(node.due());
+        place(&mut self.buckets[index], node, now);
+        Answered::New { near }
+    }
+
+    /// Lets the node with this key be asked at once.
+    pub(super) fn hasten(&mut self, key: &PublicKey, now: Time) {
+        let index = self.index(key);
+        let bucket = self.buckets.get_mut(index).into_iter().flatten();
+        if let Some(node) = bucket.into_iter().find(|node| node.key == *key) {
+            node.next_request = now;
+            self.next_due = now;
+        }
+    }
+
+    /// Up to `limit` good nodes that pass `filter`, the nearest to `target` first.
+    pub(super) fn closest(
+        &self,
+        target: &PublicKey,
+        limit: usize,
+        now: Time,
+        filter: impl Fn(&Node) -> bool,
+    ) -> Vec<&Node> {
+        let is_fit = |node: &&Node| node.is_good(now) && filter(node);
+        // The target's own bucket is nearest to it, then come all deeper ones, mixed, and then one
+        // bucket after the other.
+        let middle = self.index(target);
+        let mut found: Vec<&Node> = self.bucket(middle).iter().filter(is_fit).collect();
+        if found.len() < limit {
+            found.extend(self.buckets.iter().skip(middle + 1).flatten().filter(is_fit));
+        }
+        for index in (0..middle).rev() {
+            if found.len() >= limit {
+                break;
+            }
+            found.extend(self.bucket(index).iter().filter(is_fit));
+        }
+        found.sort_unstable_by_key(|node| node.key.distance(target));
+        found.truncate(limit);
+        found
+    }
+
+    /// The nodes to ask for nodes now; forgets those that were silent for too long.
+    pub(super) fn take_due(&mut self, now: Time) -> Vec<(PublicKey, Address)> {
+        if now < self.next_due {
+            return Vec::new();
+        }
+        let mut due = Vec::new();
+        self.next_due = Time::MAX;
+        for bucket in &mut self.buckets {
+            bucket.retain(|node| now < node.last_answer + FORGOTTEN_AFTER);
+            for node in bucket {
+                if node.next_request <= now {
+                    node.next_request = now + REFRESH_INTERVAL;
+                    due.push((node.key, node.address));
+                }
+                self.next_due = self.next_due.min(node.due());
+            }
+        }
+        due
+    }
+
+    /// When [`Table::take_due`] has something to do.
+    pub(super) fn deadline(&self) -> Time {
+        self.next_due
+    }
+
+    /// Some good node, if the first one drawn is one.
+    pub(super) fn random_good(&self, rng: &mut Rng, now: Time) -> Option<&Node> {
+        let drawn = rng.index(self.iter().count());
+        self.iter().nth(drawn).filter(|node| node.is_good(now))
+    }
+
+    /// True if the bucket has room for a node of any distance.
+    pub(super) fn has_room(&self, index: usize) -> bool {
+        self.bucket(index).len() < BUCKET_NODES
+    }
+
+    /// Buckets down to the deepest one with a node in it.
+    pub(super) fn depth(&self) -> usize {
+        self.buckets.iter().rposition(|bucket| !bucket.is_empty()).map_or(0, |last| last + 1)
+    }
+
+    /// The bucket of a key.
+    pub(super) fn bucket_of(&self, key: &PublicKey) -> usize {
+        self.index(key)
+    }
+
+    /// A random key that belongs into the bucket.
+    pub(super) fn random_key(&self, index: usize, rng: &mut Rng) -> PublicKey {
+        let mut key: [u8; 32] = rng.bytes();
+        let (byte, bit) = (index / 8, index % 8);
+        key[..byte].copy_from_slice(&self.own.0[..byte]);
+        let (own, shared) = (self.own.0[byte], !(0xff_u8 >> bit));
+        let differing = 0x80_u8 >> bit;
+        key[byte] = own & shared | !own & differing | key[byte] & !shared & !differing;
+        PublicKey(key)
+    }
+}
+
+/// Puts a node into a bucket that has a place for it: that of the node silent for longest if one is
+/// bad, else a further one.
+fn place(bucket: &mut Vec<Node>, node: Node, now: Time) {
+    let bad = bucket.iter_mut().filter(|node| !node.is_good(now));
+    match bad.min_by_key(|node| node.last_answer) {
+        Some(bad) => *bad = node,
+        None => bucket.push(node),
+    }
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;
