@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::Command;
 
-use crate::command::{Failure, Outcome, capture, cargo, is_installed, root, run};
+use crate::command::{Failure, Outcome, capture, cargo, is_installed, metadata, root, run};
 use crate::setup::{Purpose, setup};
 
 /// The crates that compile without their runtime, in the order of their layers.
@@ -107,12 +107,9 @@ pub(crate) fn fuzz(target: Option<&str>, runs: u64) -> Outcome {
 
 /// Where cargo puts what it builds.
 pub(crate) fn target_folder() -> Outcome<std::path::PathBuf> {
-    let metadata = cargo_metadata::MetadataCommand::new()
-        .manifest_path(root().join("Cargo.toml"))
-        .no_deps()
-        .exec()
-        .map_err(|error| Failure::new(format!("cargo metadata: {error}")))?;
-    Ok(metadata.target_directory.into_std_path_buf())
+    let metadata = metadata(&root())?;
+    let folder = metadata["target_directory"].as_str().unwrap_or("target");
+    Ok(root().join(folder))
 }
 
 fn host() -> Outcome<String> {

@@ -42,6 +42,14 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// What `cargo metadata` says about the members of the workspace in `folder`; reads manifests only.
+pub(crate) fn metadata(folder: &Path) -> Outcome<serde_json::Value> {
+    let mut command = cargo();
+    command.current_dir(folder).args(["metadata", "--format-version", "1", "--no-deps"]);
+    serde_json::from_str(&capture(&mut command)?)
+        .map_err(|error| Failure::new(format!("cargo metadata is not JSON: {error}")))
+}
+
 /// Says what is run, runs it with our own input and output, and fails with its exit code.
 pub(crate) fn run(command: &mut Command) -> Outcome {
     let line = describe(command);

@@ -7,6 +7,7 @@
 //! `src/engine` (wasmtime and the processes around it, behind the feature of the same name). Code that is
 //! compiled for tests alone (`#[cfg(test)]`) may use the clock, files and threads.
 
+mod compiled_once;
 mod docs;
 mod edges;
 mod mask;
@@ -41,6 +42,8 @@ enum Rule {
     Edge,
     /// A layer without its runtime has a forbidden package in its tree.
     Tree,
+    /// A package that takes minutes would be compiled twice, for the program and for the tests.
+    CompiledOnce,
     /// An async runtime, or async code, in a protocol.
     Async,
     /// A socket in a protocol.
@@ -82,7 +85,7 @@ pub(crate) fn tidy(root: &Path) -> Outcome {
         eprintln!("{finding}");
     }
     Err(Failure::new(format!(
-        "{} findings: see STYLE in docs, mend or move the code",
+        "{} findings: mend or move the code (xtask/src/tidy/mod.rs says what each rule is for)",
         findings.len()
     )))
 }
@@ -91,6 +94,7 @@ fn check(root: &Path) -> Outcome<Vec<Finding>> {
     let workspace = workspace::Workspace::load(root)?;
     let mut findings = edges::check(&workspace);
     findings.extend(trees::check(&workspace)?);
+    findings.extend(compiled_once::check(&workspace)?);
     findings.extend(check_files(&workspace)?);
     Ok(findings)
 }

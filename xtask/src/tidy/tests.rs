@@ -194,6 +194,16 @@ fn a_layer_above_is_found_in_a_tree() {
 }
 
 #[test]
+fn a_heavy_package_that_the_tests_would_compile_again_is_found() {
+    let program =
+        "0 toktok-node v0.1.0 \n1 wasmtime v48.0.0 std\n2 serde v1.0.0 std\n1 semver v1.0.0 std\n";
+    let tests = program.replace("semver v1.0.0 std", "semver v1.0.0 std,serde");
+    assert!(super::compiled_once::compare(program, &tests).is_empty());
+    let tests = program.replace("serde v1.0.0 std", "serde v1.0.0 default,std");
+    only(&super::compiled_once::compare(program, &tests), Rule::CompiledOnce, "wasmtime");
+}
+
+#[test]
 fn a_runtime_in_a_protocol_is_found() {
     plant_in_protocol("use tokio::sync::mpsc;", Rule::Async);
     plant_in_protocol("pub async fn handle() {}", Rule::Async);

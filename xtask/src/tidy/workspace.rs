@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use cargo_metadata::{DependencyKind, MetadataCommand};
+use serde_json::Value;
 
-use crate::command::{Failure, Outcome};
+use crate::command::{Outcome, metadata};
 
 /// A crate that belongs to a layer, with what it may be built on.
 pub(super) struct Layer {
@@ -26,7 +26,7 @@ const NODE: &str = "toktok-node";
 
 /// What belongs to runtimes and engines, never to a protocol.
 const HEAVY: &[&str] =
-    &["tokio", "mio", "socket2", "quinn", "rocksdb", "librocksdb-sys", "wasmtime", "getrandom"];
+    &["tokio", "mio", "socket2", "quinn", "rocksdb", "librocksdb-sys", "wasmtime"];
 
 /// The layers, lowest first.
 pub(super) const LAYERS: [Layer; 4] = [
@@ -67,28 +67,31 @@ pub(super) struct Workspace {
 impl Workspace {
     /// Asks cargo; reads manifests only, so it needs neither a lock file nor a registry.
     pub(super) fn load(root: &Path) -> Outcome<Self> {
-        let metadata = MetadataCommand::new()
-            .manifest_path(root.join("Cargo.toml"))
-            .no_deps()
-            .exec()
-            .map_err(|error| Failure::new(format!("cargo metadata: {error}")))?;
-        let members = metadata.packages.iter().map(|package| Member {
-            name: package.name.to_string(),
-            version: package.version.to_string(),
-            folder: package.manifest_path.parent().map(Into::into).unwrap_or_default(),
-            dependencies: package
-                .dependencies
-                .iter()
-                .filter(|dependency| dependency.kind == DependencyKind::Normal)
-                .map(|dependency| dependency.name.clone())
-                .collect(),
-        });
-        Ok(Self { root: root.to_path_buf(), members: members.collect() })
+        let metadata = metadata(root)?;
+        let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
+        Ok(Self { root: root.to_path_buf(), members: packages.iter().map(member).collect() })
     }
 
     /// The member of this name.
     pub(super) fn member(&self, name: &str) -> Option<&Member> {
         self.members.iter().find(|member| member.name == name)
+    }
+}
+
+fn member(package: &Value) -> Member {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let manifest = PathBuf::from(text(&package["manifest_path"]));
+    let dependencies = package["dependencies"].as_array().map(Vec::as_slice).unwrap_or_default();
+    Member {
+        name: text(&package["name"]),
+        version: text(&package["version"]),
+        folder: manifest.parent().map(Path::to_path_buf).unwrap_or_default(),
+        // Cargo names the kinds "dev" and "build", and says null for the normal one.
+        dependencies: dependencies
+            .iter()
+            .filter(|dependency| dependency["kind"].is_null())
+            .map(|dependency| text(&dependency["name"]))
+            .collect(),
     }
 }
 
