@@ -1,1 +1,3 @@
-//! Placeholder, replaced within the hour.
+//! Tests that cross layers or talk to foreign programs, and what they share.
+
+pub mod foreign;
