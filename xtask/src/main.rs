@@ -5,6 +5,7 @@
 mod chores;
 mod codegen;
 mod command;
+mod package;
 mod setup;
 mod tidy;
 
@@ -70,6 +71,8 @@ enum Chore {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
+    /// Packs every crate and builds and runs outside users of the layers against the packed form.
+    Package,
     /// Runs the simulator: `cargo xtask sim mesh --nodes 1000 --minutes 10 --seed 1 --json`.
     Sim {
         /// Handed to `toktok-sim`.
@@ -98,6 +101,7 @@ fn perform(chore: Chore) -> Outcome {
         Chore::Codegen { check } => codegen::codegen(check),
         Chore::Fuzz { target, runs } => chores::fuzz(target.as_deref(), runs),
         Chore::Bench { layer, arguments } => chores::bench(layer.as_deref(), &arguments),
+        Chore::Package => package::package(),
         Chore::Sim { arguments } => chores::sim(&arguments),
     }
 }
