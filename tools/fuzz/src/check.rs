@@ -13,3 +13,11 @@ pub(crate) fn canonical<'a, T: Decode<'a> + Encode>(data: &'a [u8]) -> Option<T>
     assert_eq!(value.to_bytes(), data, "accepted bytes do not re-encode to themselves");
     Some(value)
 }
+
+/// A packet that was split must be the sum of its parts.
+///
+/// # Panics
+/// If it is not.
+pub(crate) fn whole(packet: &[u8], parts: &[&[u8]]) {
+    assert_eq!(parts.concat(), packet, "a packet is not the sum of its parts");
+}

@@ -4,13 +4,28 @@
 mod check;
 
 pub mod address;
+pub mod channel;
+pub mod dht;
+pub mod lan;
+pub mod onion;
+pub mod relay;
+pub mod session;
 pub mod tox_id;
 
 /// What fuzzing calls: it must neither panic nor hang, whatever the bytes are.
 pub type Body = fn(&[u8]);
 
 /// All fuzz bodies by name; each has its seeds in `corpus/<name>/`. A new one is one line here.
-pub const TARGETS: &[(&str, Body)] = &[("address", address::address), ("tox_id", tox_id::tox_id)];
+pub const TARGETS: &[(&str, Body)] = &[
+    ("address", address::address),
+    ("channel", channel::channel),
+    ("dht", dht::dht),
+    ("lan", lan::lan),
+    ("onion", onion::onion),
+    ("relay", relay::relay),
+    ("session", session::session),
+    ("tox_id", tox_id::tox_id),
+];
 
 /// The body called `name`.
 pub fn target(name: &str) -> Option<Body> {
