@@ -24,6 +24,7 @@ use self::candidates::Candidates;
 pub use self::config::DhtConfig;
 use self::config::{JOIN_LOOKUPS, LOOKUP_WIDTH, RANDOM_INTERVAL, REFRESH_INTERVAL, REFRESH_WIDTH};
 use self::lookup::{Lookup, Step};
+pub(crate) use self::packets::packed_node;
 use self::requests::{Purpose, Requests};
 use self::services::Services;
 use self::table::{Answered, Table};
@@ -433,7 +434,7 @@ impl Dht {
 }
 
 /// False for addresses that no node can have: a liar would have us send to everybody or nobody.
-fn is_reachable(address: &Address) -> bool {
+pub(crate) fn is_reachable(address: &Address) -> bool {
     address.as_udp().is_none_or(|udp| {
         let ip = udp.ip();
         let is_broadcast = match ip {

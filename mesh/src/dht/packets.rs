@@ -124,7 +124,8 @@ impl Dht {
         request: NodesRequest,
     ) {
         let near = self.nodes_for(&request.target, MAX_NODES, cx.now, (&sender, &from));
-        let nodes = near.into_iter().filter_map(|(key, address)| packed(key, &address)).collect();
+        let nodes =
+            near.into_iter().filter_map(|(key, address)| packed_node(key, &address)).collect();
         let response = NodesResponse { nodes, id: request.id };
         let packet = seal(&mut self.keys, &mut self.rng, &sender, NODES_RESPONSE, &response);
         cx.transmit(from, packet);
@@ -229,6 +230,6 @@ impl Dht {
 }
 
 /// A node as others are told of it; `None` for custom transports, which have no packed form.
-fn packed(key: PublicKey, address: &Address) -> Option<PackedNode> {
+pub(crate) fn packed_node(key: PublicKey, address: &Address) -> Option<PackedNode> {
     address.as_udp().map(|address| PackedNode { endpoint: IpPort::udp(address), key })
 }
