@@ -5,6 +5,7 @@
 mod chores;
 mod codegen;
 mod command;
+mod guests;
 mod package;
 mod setup;
 mod tidy;
@@ -71,6 +72,12 @@ enum Chore {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
+    /// Compiles the C programs that workers run to the committed WebAssembly (byte-identical on Debian 12).
+    Guests {
+        /// Only fail when the committed files are not what the sources give.
+        #[arg(long)]
+        check: bool,
+    },
     /// Packs every crate and builds and runs outside users of the layers against the packed form.
     Package,
     /// Runs the simulator: `cargo xtask sim mesh --nodes 1000 --minutes 10 --seed 1 --json`.
@@ -101,6 +108,7 @@ fn perform(chore: Chore) -> Outcome {
         Chore::Codegen { check } => codegen::codegen(check),
         Chore::Fuzz { target, runs } => chores::fuzz(target.as_deref(), runs),
         Chore::Bench { layer, arguments } => chores::bench(layer.as_deref(), &arguments),
+        Chore::Guests { check } => guests::guests(check),
         Chore::Package => package::package(),
         Chore::Sim { arguments } => chores::sim(&arguments),
     }

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use crate::command::{Failure, Outcome, capture, is_installed, run};
 
-/// What the packages are wanted for; each includes those before it, but for [`Purpose::Guests`].
+/// What the packages are wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Purpose {
     /// Compile the workspace and run the demo.
@@ -24,80 +24,87 @@ pub(crate) enum Purpose {
 /// Something that the machine must have.
 struct Need {
     /// Debian's name for the package.
-    package: String,
+    package: &'static str,
+    /// What it does here; a sentence that begins with "it".
     reason: &'static str,
     present: bool,
 }
 
 impl Need {
-    fn new(package: &str, reason: &'static str, present: bool) -> Self {
-        Self { package: package.to_owned(), reason, present }
+    fn new(package: &'static str, reason: &'static str, present: bool) -> Self {
+        Self { package, reason, present }
     }
 }
 
 /// Makes sure that everything for `purpose` is there.
 pub(crate) fn setup(purpose: Purpose) -> Outcome {
-    provide(&needs(purpose), || needs(purpose))?;
-    if purpose == Purpose::Guests {
-        // Its name carries clang's version, which is known only once clang is there.
-        provide(&[wasm_runtime()?], || wasm_runtime().into_iter().collect())?;
+    let missing: Vec<Need> = needs(purpose).into_iter().filter(|need| !need.present).collect();
+    if missing.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    for need in &missing {
+        eprintln!("xtask: {} is missing: it {}", need.package, need.reason);
+    }
+    let names: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    install(&names)?;
+    match needs(purpose).iter().find(|need| !need.present) {
+        None => Ok(()),
+        Some(need) => Err(Failure::new(format!(
+            "{} was installed but is still not found: see xtask/src/setup.rs for where it is looked for",
+            need.package
+        ))),
+    }
 }
 
 fn needs(purpose: Purpose) -> Vec<Need> {
-    let compiler = Need::new("g++", "compiles RocksDB, which is C++", is_installed("g++"));
-    let libclang =
-        Need::new("libclang-dev", "reads RocksDB's headers (bindgen)", libclang_present());
-    let clang =
-        Need::new("clang", "tells bindgen where the system's headers lie", is_installed("clang"));
-    let mut needs = match purpose {
-        Purpose::Demo | Purpose::Test => vec![compiler, libclang, clang],
-        Purpose::Guests => vec![clang],
-    };
     match purpose {
-        Purpose::Demo => {}
-        Purpose::Test => needs.extend(test_needs()),
-        Purpose::Guests => needs.extend(guest_needs()),
+        Purpose::Demo => build_needs().into(),
+        Purpose::Test => build_needs().into_iter().chain(test_needs()).collect(),
+        Purpose::Guests => guest_needs().into(),
     }
-    needs
+}
+
+fn build_needs() -> [Need; 3] {
+    [
+        Need::new("g++", "compiles RocksDB, which is C++", is_installed("g++")),
+        Need::new("libclang-dev", "reads RocksDB's headers for bindgen", libclang_present()),
+        Need::new("clang", "tells bindgen where the system's headers lie", is_installed("clang")),
+    ]
 }
 
 fn test_needs() -> [Need; 5] {
     [
         Need::new("gcc", "compiles the C peers of the tests", is_installed("gcc")),
         Need::new("pkg-config", "finds the libraries of the C peers", is_installed("pkg-config")),
-        Need::new("libsodium-dev", "our sealed boxes are compared with it", header("sodium.h")),
-        Need::new("libtoxcore-dev", "two of its peers meet through our node", header("tox/tox.h")),
+        Need::new(
+            "libsodium-dev",
+            "gives our sealed boxes something to be compared with",
+            header("sodium.h"),
+        ),
+        Need::new(
+            "libtoxcore-dev",
+            "has two peers that meet through our node",
+            header("tox/tox.h"),
+        ),
         Need::new(
             "toxcore-utils",
-            "its tox-bootstrapd bootstraps our nodes",
+            "has the tox-bootstrapd that bootstraps our nodes",
             is_installed("tox-bootstrapd"),
         ),
     ]
 }
 
-fn guest_needs() -> [Need; 2] {
+/// Of one version, because the committed programs are compared byte by byte.
+fn guest_needs() -> [Need; 4] {
     let libc = Path::new("/usr/include/wasm32-wasi").is_dir();
+    let runtime = Path::new("/usr/lib/llvm-14/lib/clang/14.0.6/lib/wasi");
+    let runtime = holds(runtime, "libclang_rt.builtins");
     [
-        Need::new("lld", "links WebAssembly", is_installed("wasm-ld")),
-        Need::new("wasi-libc", "the C library of WebAssembly programs", libc),
+        Need::new("clang-14", "compiles the programs' C", is_installed("clang-14")),
+        Need::new("lld-14", "links WebAssembly", is_installed("wasm-ld-14")),
+        Need::new("wasi-libc", "is the C library of WebAssembly programs", libc),
+        Need::new("libclang-rt-14-dev-wasm32", "has the compiler's own helpers", runtime),
     ]
-}
-
-fn wasm_runtime() -> Outcome<Need> {
-    let version = capture(Command::new("clang").arg("-dumpversion"))?;
-    let major = version.trim().split('.').next().unwrap_or_default().to_owned();
-    let resources = capture(Command::new("clang").arg("-print-resource-dir"))?;
-    let folder = Path::new(resources.trim()).join("lib");
-    let present = ["wasi", "wasm32-unknown-wasi", "wasm32"]
-        .iter()
-        .any(|target| holds(&folder.join(target), "libclang_rt.builtins"));
-    Ok(Need::new(
-        &format!("libclang-rt-{major}-dev-wasm32"),
-        "the compiler's own helpers, for WebAssembly",
-        present,
-    ))
 }
 
 fn header(name: &str) -> bool {
@@ -124,27 +131,11 @@ fn libclang_present() -> bool {
             folders.push(path);
         }
     }
-    // The compiler's own headers come with the development package, not with the library alone.
-    folders.iter().any(|folder| holds(folder, "libclang.so") || holds(folder, "libclang-"))
-}
-
-fn provide(needs: &[Need], look_again: impl Fn() -> Vec<Need>) -> Outcome {
-    let missing: Vec<&Need> = needs.iter().filter(|need| !need.present).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    for need in &missing {
-        eprintln!("xtask: {} is missing: it {}", need.package, need.reason);
-    }
-    let names: Vec<&str> = missing.iter().map(|need| need.package.as_str()).collect();
-    install(&names)?;
-    match look_again().iter().find(|need| !need.present) {
-        None => Ok(()),
-        Some(need) => Err(Failure::new(format!(
-            "{} was installed but is still not found: see xtask/src/setup.rs for where it is looked for",
-            need.package
-        ))),
-    }
+    folders.iter().any(|folder| {
+        // Not `libclang-cpp.so`, which is another library.
+        holds(folder, "libclang.so")
+            || (10..40).any(|version| holds(folder, &format!("libclang-{version}.")))
+    })
 }
 
 fn install(names: &[&str]) -> Outcome {
