@@ -3,5 +3,12 @@
 
 pub mod block;
 pub mod capability;
+pub mod client;
+pub mod config;
 pub mod fec;
 pub mod file;
+pub mod route;
+pub mod store;
+
+pub use toktok_wire as wire;
+pub use toktok_wire::{PublicKey, Rng, Time};
