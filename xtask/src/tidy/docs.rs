@@ -45,9 +45,11 @@ fn check_member(member: &Member) -> Vec<Finding> {
 
 /// Whether a page has a block of Rust that its documentation test compiles.
 fn has_example(page: &str) -> bool {
-    page.lines().filter_map(|line| line.trim_start().strip_prefix("```rust")).any(|attributes| {
-        let words = attributes.trim_matches(|letter| letter == ',' || letter == ' ');
-        words.split(',').all(|word| matches!(word.trim(), "" | "no_run" | "should_panic"))
+    let fences = page.lines().filter_map(|line| line.trim_start().strip_prefix("```"));
+    // Every other fence closes a block.
+    fences.step_by(2).any(|attributes| {
+        let mut words = attributes.split([',', ' ']).filter(|word| !word.is_empty());
+        words.all(|word| matches!(word, "rust" | "no_run" | "should_panic"))
     })
 }
 
