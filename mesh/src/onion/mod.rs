@@ -44,6 +44,11 @@ impl Onion {
         Self { rng, return_key, ping_ids, store: Store::default() }
     }
 
+    /// True if packets of this kind are the onion's.
+    pub(crate) fn handles(kind: u8) -> bool {
+        matches!(kind, 0x80..=0x88 | 0x8c..=0x8e)
+    }
+
     /// Takes a packet of one of the onion's kinds: 80 to 88, 8c to 8e. The buffer is scratch space
     /// afterwards. There is nothing to do later: no timers.
     pub(crate) fn handle(
