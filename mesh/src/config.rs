@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 
+pub use crate::dht::DhtConfig;
 use crate::wire::PublicKey;
 
 /// A session that hears nothing valid for so long is over (c-toxcore's friend connections: 32 s).
@@ -33,6 +34,8 @@ impl Accept {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Config {
+    /// The DHT.
+    pub dht: DhtConfig,
     /// Who may open a session.
     pub accept: Accept,
     /// Most sessions at once, half-open ones included: memory, and timers that stay cheap.
@@ -42,10 +45,20 @@ pub struct Config {
     pub channel_queue: usize,
     /// Most channels of one session, both sides' together.
     pub max_channels: usize,
+    /// Hand up packets of sessions that are no channel's as [`Event::Packet`](crate::Event::Packet):
+    /// for those who speak to Tox clients.
+    pub custom_packets: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { accept: Accept::Anyone, max_sessions: 256, channel_queue: 4 << 20, max_channels: 32 }
+        Self {
+            dht: DhtConfig::default(),
+            accept: Accept::Anyone,
+            max_sessions: 256,
+            channel_queue: 4 << 20,
+            max_channels: 32,
+            custom_packets: false,
+        }
     }
 }

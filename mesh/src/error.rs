@@ -73,3 +73,22 @@ pub enum SendError {
     #[error("the channel's queue is full")]
     Full,
 }
+
+/// Why a packet was not sent.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum PacketError {
+    /// There is no session with this peer: connect first and wait for `SessionUp`.
+    #[error("no session with this peer")]
+    NotConnected,
+    /// A packet is at most 1372 bytes behind its id.
+    #[error("a packet is at most 1372 bytes")]
+    TooLarge,
+    /// The id is a session's or a channel's own, or none of Tox's: use 16 to 191 (lossless, but not
+    /// 160 and 161) or 192 to 254 (lossy).
+    #[error("this packet id is reserved")]
+    Reserved,
+    /// Too many packets wait: try again later.
+    #[error("the session's queue is full")]
+    Full,
+}

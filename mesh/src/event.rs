@@ -85,6 +85,16 @@ pub enum Event {
         /// On which channel.
         channel: ChannelId,
     },
+    /// A packet came that is no channel's; only with
+    /// [`Config::custom_packets`](crate::Config::custom_packets).
+    Packet {
+        /// From whom.
+        peer: PublicKey,
+        /// 16 to 191: came once and in order; 192 to 254: as it happened.
+        id: u8,
+        /// What stands behind the id.
+        data: Bytes,
+    },
     /// A DHT node whose bootstrap info offers TokTok services.
     ServiceNode {
         /// Its key: also the one to connect to.

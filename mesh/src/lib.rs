@@ -3,19 +3,24 @@
 
 pub mod channel;
 pub mod config;
+mod crypto;
+mod dht;
 pub mod drops;
+mod env;
 pub mod error;
 pub mod event;
 pub mod machine;
+mod onion;
 mod outbox;
 #[cfg(feature = "runtime")]
 pub mod runtime;
+mod session;
 pub mod stack;
 
 pub use channel::{ChannelId, MAX_MESSAGE};
-pub use config::{Accept, Config};
+pub use config::{Accept, Config, DhtConfig};
 pub use drops::{DropReason, Drops};
-pub use error::{CloseReason, ConnectError, OpenError, SendError};
+pub use error::{CloseReason, ConnectError, OpenError, PacketError, SendError};
 pub use event::{Event, LookupId, NetworkGroup};
 pub use machine::{IoToken, Machine, Output};
 #[cfg(feature = "runtime")]

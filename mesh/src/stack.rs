@@ -15,6 +15,7 @@ use crate::env::Base;
 use crate::error::{OpenError, PacketError, SendError};
 use crate::event::{Event, LookupId, NetworkGroup};
 use crate::machine::{IoToken, Machine, Output};
+use crate::onion::Onion;
 use crate::session::Sessions;
 use crate::wire::{Address, KeyPair, PublicKey, Rng, Time};
 
@@ -26,6 +27,7 @@ pub struct Stack {
     public_key: PublicKey,
     base: Base,
     dht: Dht,
+    onion: Onion,
     sessions: Sessions,
     /// Lookups that sessions wait for.
     searches: BTreeMap<LookupId, PublicKey>,
@@ -38,10 +40,11 @@ impl Stack {
     pub fn new(config: Config, keys: KeyPair, rng: Rng, now: Time) -> Self {
         let public_key = keys.public;
         let dht = Dht::new(&config.dht, keys, rng.child("dht"), now);
+        let onion = Onion::new(rng.child("onion"), now);
         let sessions = Sessions::new(&mut rng.child("pace"));
         let group_key = rng.child("network group").bytes();
         let base = Base::new(config, rng.child("session"));
-        Self { public_key, base, dht, sessions, searches: BTreeMap::new(), group_key }
+        Self { public_key, base, dht, onion, sessions, searches: BTreeMap::new(), group_key }
     }
 
     /// This node's key.
@@ -126,12 +129,7 @@ impl Stack {
     ///
     /// # Errors
     /// See [`SendError`].
-    pub fn send(
-        &mut self,
-        now: Time,
-        channel: ChannelId,
-        message: Bytes,
-    ) -> Result<(), SendError> {
+    pub fn send(&mut self, now: Time, channel: ChannelId, message: Bytes) -> Result<(), SendError> {
         self.sessions.send(channel, message, &mut self.base.env(now, self.dht.keys()))
     }
 
@@ -191,6 +189,19 @@ impl Stack {
         self.base.events.push_back(event);
     }
 
+    /// Control packets first, then what the sessions' windows let go.
+    fn next_datagram(&mut self, now: Time) -> Option<(Address, Vec<u8>)> {
+        self.base
+            .outbox
+            .pop()
+            .or_else(|| self.sessions.poll_transmit(&mut self.base.env(now, self.dht.keys())))
+    }
+
+    /// When something is due that nobody else brings about.
+    fn deadline(&self) -> Option<Time> {
+        self.dht.deadline().into_iter().chain(self.sessions.deadline()).min()
+    }
+
     /// Runs what is due and gathers what happened.
     fn advance(&mut self, now: Time) {
         if self.dht.deadline().is_some_and(|at| at <= now) {
@@ -232,6 +243,9 @@ impl Machine for Stack {
                 let mut env = self.base.env(now, self.dht.keys());
                 self.sessions.handle(from, datagram, &mut env);
             }
+            Some(&kind) if Onion::handles(kind) => {
+                self.onion.handle(&mut self.base.context(now), &mut self.dht, from, datagram);
+            }
             _ => self.dht.handle(&mut self.base.context(now), from, datagram),
         }
     }
@@ -241,23 +255,19 @@ impl Machine for Stack {
     }
 
     fn poll(&mut self, now: Time) -> Output<Event, Infallible> {
-        self.advance(now);
-        if let Some(event) = self.base.events.pop_front() {
-            return Output::Event(event);
+        loop {
+            self.advance(now);
+            if let Some(event) = self.base.events.pop_front() {
+                return Output::Event(event);
+            }
+            if let Some((to, payload)) = self.next_datagram(now) {
+                return Output::Transmit { to, payload };
+            }
+            // A packet that was just sent may be overdue already, by what it told of the path.
+            let deadline = self.deadline();
+            if self.base.events.is_empty() && deadline.is_none_or(|at| at > now) {
+                return Output::Idle(deadline);
+            }
         }
-        let datagram = self
-            .base
-            .outbox
-            .pop()
-            .or_else(|| self.sessions.poll_transmit(&mut self.base.env(now, self.dht.keys())));
-        if let Some((to, payload)) = datagram {
-            return Output::Transmit { to, payload };
-        }
-        // Sending may have made room that somebody waits for.
-        if let Some(event) = self.base.events.pop_front() {
-            return Output::Event(event);
-        }
-        let deadlines = [self.dht.deadline(), self.sessions.deadline()];
-        Output::Idle(deadlines.into_iter().flatten().min())
     }
 }

@@ -1,0 +1,95 @@
+//! What the machines of a stack are lent for the length of one call.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::channel::Directory;
+use crate::config::Config;
+use crate::crypto::Keys;
+use crate::drops::{DropReason, Drops};
+use crate::event::Event;
+use crate::outbox::{Context, Outbox};
+use crate::session::CookieJar;
+use crate::wire::{Address, Rng, Time};
+
+/// What belongs to a stack as a whole.
+#[derive(Debug)]
+pub(crate) struct Base {
+    pub(crate) config: Config,
+    pub(crate) jar: CookieJar,
+    pub(crate) rng: Rng,
+    pub(crate) listening: BTreeSet<String>,
+    pub(crate) directory: Directory,
+    pub(crate) outbox: Outbox,
+    pub(crate) drops: Drops,
+    pub(crate) events: VecDeque<Event>,
+}
+
+impl Base {
+    /// The beginning of a stack.
+    pub(crate) fn new(config: Config, mut rng: Rng) -> Self {
+        Self {
+            config,
+            jar: CookieJar::new(&mut rng),
+            rng,
+            listening: BTreeSet::new(),
+            directory: Directory::default(),
+            outbox: Outbox::default(),
+            drops: Drops::default(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// What the DHT is lent.
+    pub(crate) fn context(&mut self, now: Time) -> Context<'_> {
+        Context { now, outbox: &mut self.outbox, drops: &mut self.drops }
+    }
+
+    /// What sessions and channels are lent.
+    pub(crate) fn env<'a>(&'a mut self, now: Time, keys: &'a mut Keys) -> Env<'a> {
+        Env {
+            now,
+            keys,
+            config: &self.config,
+            jar: &self.jar,
+            rng: &mut self.rng,
+            listening: &self.listening,
+            directory: &mut self.directory,
+            outbox: &mut self.outbox,
+            drops: &mut self.drops,
+            events: &mut self.events,
+        }
+    }
+}
+
+/// What sessions and channels are lent for the length of one call.
+pub(crate) struct Env<'a> {
+    /// Now.
+    pub(crate) now: Time,
+    /// This node's key pair, and the secrets that it shares with others.
+    pub(crate) keys: &'a mut Keys,
+    /// The stack's settings.
+    pub(crate) config: &'a Config,
+    /// This node's cookies.
+    pub(crate) jar: &'a CookieJar,
+    /// Randomness of all sessions.
+    pub(crate) rng: &'a mut Rng,
+    /// Protocols whose channels are accepted.
+    pub(crate) listening: &'a BTreeSet<String>,
+    /// All channels by their id.
+    pub(crate) directory: &'a mut Directory,
+    /// Where datagrams go that do not wait for a window.
+    pub(crate) outbox: &'a mut Outbox,
+    /// Where bad input is counted.
+    pub(crate) drops: &'a mut Drops,
+    /// What the user shall know.
+    pub(crate) events: &'a mut VecDeque<Event>,
+}
+
+impl Env<'_> {
+    /// Queues a datagram.
+    pub(crate) fn transmit(&mut self, to: Address, payload: Vec<u8>) {
+        if !self.outbox.push(to, payload) {
+            self.drops.count(DropReason::LimitReached);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Cookies and the pace of strangers: what a node does for someone it knows nothing of yet.
+
+use core::time::Duration;
+
+use crate::drops::DropReason;
+use crate::wire::session::{Cookie, CookieContents};
+use crate::wire::{Address, Nonce, PublicKey, Rng, SharedKey, Time};
+
+/// A cookie is good for so long (c-toxcore).
+const COOKIE_LIFETIME: Duration = Duration::from_secs(15);
+
+/// Seals and opens this node's own cookies.
+#[derive(Debug)]
+pub(crate) struct CookieJar {
+    key: SharedKey,
+}
+
+impl CookieJar {
+    /// Cookies that only this jar opens.
+    pub(crate) fn new(rng: &mut Rng) -> Self {
+        Self { key: SharedKey::generate(rng) }
+    }
+
+    /// A cookie for the node with this long-term key and this DHT key.
+    pub(super) fn seal(
+        &self,
+        now: Time,
+        key: PublicKey,
+        dht_key: PublicKey,
+        rng: &mut Rng,
+    ) -> Cookie {
+        let contents = CookieContents { time: now.as_micros(), key, dht_key };
+        Cookie::seal(&self.key, &Nonce::generate(rng), &contents)
+    }
+
+    /// What a fresh cookie of ours says: long-term key and DHT key.
+    pub(super) fn open(
+        &self,
+        now: Time,
+        cookie: &Cookie,
+    ) -> Result<(PublicKey, PublicKey), DropReason> {
+        let contents = cookie.open(&self.key).map_err(|_| DropReason::StaleCookie)?;
+        let made = Time::from_micros(contents.time);
+        if made > now || now.since(made) > COOKIE_LIFETIME {
+            return Err(DropReason::StaleCookie);
+        }
+        Ok((contents.key, contents.dht_key))
+    }
+}
+
+/// Addresses whose pace is counted apart; further ones share a place by hash.
+const PLACES: usize = 256;
+/// One address may begin a handshake this often …
+const INTERVAL: Duration = Duration::from_millis(100);
+/// … after a burst of so many. Each costs a Diffie–Hellman (40 µs): all places together are at most a
+/// tenth of a core.
+const BURST: u32 = 20;
+
+/// Keeps the pace of addresses that begin handshakes (generic cell rate algorithm). c-toxcore has one
+/// bucket for the whole world, with which one stranger locks out all others.
+#[derive(Debug)]
+pub(super) struct Pace {
+    salt: u64,
+    /// When each place is back at a full burst; empty until the first stranger comes.
+    full_at: Box<[Time]>,
+}
+
+impl Pace {
+    /// Nobody came yet. The salt keeps strangers from choosing whose place they share.
+    pub(super) fn new(rng: &mut Rng) -> Self {
+        Self { salt: rng.u64(), full_at: Box::default() }
+    }
+
+    /// Counts one more from `from`, unless that is too many.
+    pub(super) fn admit(&mut self, now: Time, from: &Address) -> Result<(), DropReason> {
+        if self.full_at.is_empty() {
+            self.full_at = vec![Time::ZERO; PLACES].into();
+        }
+        let place = &mut self.full_at[(hash(self.salt, from) % PLACES as u64) as usize];
+        let full_at = (*place).max(now) + INTERVAL;
+        if full_at.since(now) > INTERVAL * BURST {
+            return Err(DropReason::LimitReached);
+        }
+        *place = full_at;
+        Ok(())
+    }
+}
+
+/// A salted hash of an address (multiply and shift: the salt is secret, and a collision harms little).
+fn hash(salt: u64, address: &Address) -> u64 {
+    let mix = |hash: u64, byte: u8| {
+        let hash = (hash ^ u64::from(byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash ^ hash >> 29
+    };
+    match address {
+        Address::Udp(udp) => {
+            let ip = match udp.ip() {
+                core::net::IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+                core::net::IpAddr::V6(ip) => ip,
+            };
+            ip.octets().into_iter().chain(udp.port().to_be_bytes()).fold(salt, mix)
+        }
+        Address::Custom(custom) => custom.as_bytes().iter().copied().fold(salt, mix),
+        _ => salt,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_are_good_for_15_seconds_in_their_own_jar() {
+        let mut rng = Rng::from_seed([1; 32]);
+        let (jar, other) = (CookieJar::new(&mut rng), CookieJar::new(&mut rng));
+        let (key, dht_key) = (PublicKey([1; 32]), PublicKey([2; 32]));
+        let made = Time::from_secs(100);
+        let cookie = jar.seal(made, key, dht_key, &mut rng);
+        let open = |jar: &CookieJar, now| jar.open(now, &cookie);
+        assert_eq!(open(&jar, Time::from_secs(115)), Ok((key, dht_key)));
+        assert_eq!(open(&jar, Time::from_secs(116)), Err(DropReason::StaleCookie));
+        assert_eq!(open(&jar, Time::from_secs(99)), Err(DropReason::StaleCookie));
+        assert_eq!(open(&other, made), Err(DropReason::StaleCookie));
+    }
+
+    #[test]
+    fn one_address_is_slowed_down_and_others_are_not() {
+        let mut pace = Pace::new(&mut Rng::from_seed([1; 32]));
+        let address = |port| Address::udp((core::net::Ipv4Addr::LOCALHOST, port).into());
+        let now = Time::from_secs(5);
+        let admitted = (0..100).filter(|_| pace.admit(now, &address(1)).is_ok()).count();
+        assert_eq!(admitted, BURST as usize);
+        assert_eq!(pace.admit(now + INTERVAL, &address(1)), Ok(()));
+        let others = (2..100).filter(|port| pace.admit(now, &address(*port)).is_ok()).count();
+        assert!(others >= 95);
+    }
+}

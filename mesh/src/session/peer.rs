@@ -1,0 +1,245 @@
+//! One peer: the session that stands with it, and one in the making. Both at once when the peer
+//! restarted: the old session goes only when the new one has proved itself.
+
+use super::handshake::HalfOpen;
+use super::link::{Arrived, Link, Received};
+use super::send::Body;
+use crate::channel::{Channels, Violation};
+use crate::drops::DropReason;
+use crate::env::Env;
+use crate::error::{CloseReason, ConnectError};
+use crate::event::Event;
+use crate::wire::channel::{CHANNEL_VERSION, Hello};
+use crate::wire::session::data_id;
+use crate::wire::{Address, Decode, PublicKey, Time};
+
+/// A session that stands.
+#[derive(Debug)]
+pub(super) struct Established {
+    pub(super) address: Address,
+    pub(super) link: Link,
+    pub(super) channels: Channels,
+}
+
+/// What a packet did to a peer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Verdict {
+    /// Nothing that the table of peers must know.
+    Stays,
+    /// The session is at this address now.
+    Moved(Address),
+    /// The session in the making stands now, at this address.
+    Proved(Address),
+    /// The session is over.
+    Ended(CloseReason),
+}
+
+/// A peer with which there is a session, or shall be.
+#[derive(Debug)]
+pub(super) struct Peer {
+    key: PublicKey,
+    pub(super) established: Option<Established>,
+    pub(super) half: Option<Box<HalfOpen>>,
+    /// The user waits for the session.
+    pub(super) wanted: bool,
+    /// Stands in the line of those that may have something to send.
+    pub(super) queued: bool,
+    /// The timer that is set for it.
+    pub(super) scheduled: Option<Time>,
+}
+
+impl Peer {
+    /// A peer with nothing yet.
+    pub(super) fn new(key: PublicKey) -> Self {
+        let (established, half) = (None, None);
+        Self { key, established, half, wanted: false, queued: false, scheduled: None }
+    }
+
+    /// True if there is no reason to keep it.
+    pub(super) fn is_over(&self) -> bool {
+        self.established.is_none() && self.half.is_none()
+    }
+
+    /// Takes a crypto data packet that may be of this peer.
+    ///
+    /// # Errors
+    /// [`DropReason::Forged`] if it opens with no key of this peer; the packet is then as it was.
+    pub(super) fn handle_data(
+        &mut self,
+        from: Address,
+        packet: &mut [u8],
+        env: &mut Env<'_>,
+    ) -> Result<Verdict, DropReason> {
+        if let Some(established) = &mut self.established {
+            match established.link.handle_packet(env.now, packet) {
+                Ok(arrived) => return Ok(established.take(self.key, from, arrived, env)),
+                Err(DropReason::Forged) => {}
+                Err(reason) => return Err(reason),
+            }
+        }
+        self.prove(from, packet, env)
+    }
+
+    /// A packet that opens with the keys of the session in the making proves it.
+    fn prove(
+        &mut self,
+        from: Address,
+        packet: &mut [u8],
+        env: &mut Env<'_>,
+    ) -> Result<Verdict, DropReason> {
+        let half = self.half.as_mut().ok_or(DropReason::Forged)?;
+        let link = half.link_mut().ok_or(DropReason::Forged)?;
+        let arrived = link.handle_packet(env.now, packet)?;
+        let own = env.keys.public();
+        self.end(CloseReason::Replaced, env);
+        let Some(link) = self.half.take().and_then(|half| half.into_link()) else {
+            return Err(DropReason::Forged);
+        };
+        let channels = Channels::new(own, self.key);
+        let established = self.established.insert(Established { address: from, link, channels });
+        self.wanted = false;
+        env.events.push_back(Event::SessionUp { peer: self.key });
+        Ok(match established.take(self.key, from, arrived, env) {
+            Verdict::Ended(reason) => Verdict::Ended(reason),
+            _ => Verdict::Proved(from),
+        })
+    }
+
+    /// Ends the session that stands, if one does; tells where it was.
+    pub(super) fn end(&mut self, reason: CloseReason, env: &mut Env<'_>) -> Option<Address> {
+        let mut established = self.established.take()?;
+        established.channels.end(env);
+        env.events.push_back(Event::SessionDown { peer: self.key, reason });
+        Some(established.address)
+    }
+
+    /// The session in the making came to nothing.
+    pub(super) fn fail(&mut self, reason: ConnectError, env: &mut Env<'_>) {
+        self.half = None;
+        if core::mem::take(&mut self.wanted) {
+            env.events.push_back(Event::ConnectFailed { peer: self.key, reason });
+        }
+    }
+
+    /// The next packet of the session that stands.
+    pub(super) fn poll_transmit(&mut self, env: &mut Env<'_>) -> Option<(Address, Vec<u8>)> {
+        let established = self.established.as_mut()?;
+        let packet = established.poll_transmit(env)?;
+        Some((established.address, packet))
+    }
+
+    /// When [`Self::handle_timeout`] has something to do.
+    pub(super) fn deadline(&self) -> Time {
+        let established = self.established.as_ref().map(Established::deadline);
+        let half = self.half.as_ref().map(|half| half.deadline());
+        established.into_iter().chain(half).min().unwrap_or(Time::MAX)
+    }
+
+    /// Runs the timers.
+    pub(super) fn handle_timeout(&mut self, env: &mut Env<'_>) -> Verdict {
+        if let Some(half) = &mut self.half
+            && let Err(reason) = half.handle_timeout(env)
+        {
+            self.fail(reason, env);
+        }
+        let alive = self.established.as_mut().is_none_or(|it| it.handle_timeout(env));
+        if alive { Verdict::Stays } else { Verdict::Ended(CloseReason::Timeout) }
+    }
+}
+
+impl Established {
+    /// Takes what a packet contained, and what waited for it.
+    fn take(
+        &mut self,
+        peer: PublicKey,
+        from: Address,
+        arrived: Arrived<'_>,
+        env: &mut Env<'_>,
+    ) -> Verdict {
+        let moved = arrived.newest && from != self.address;
+        if moved {
+            self.address = from;
+        }
+        let taken = match arrived.received {
+            Received::Lossless(id, data) => self.take_lossless(peer, id, data, env),
+            Received::Lossy(id, data) => {
+                custom_packet(peer, id, data, env);
+                Ok(())
+            }
+            Received::Kill => return Verdict::Ended(CloseReason::Peer),
+            Received::Nothing => Ok(()),
+        };
+        match taken {
+            Err(Violation) => Verdict::Ended(CloseReason::Protocol),
+            Ok(()) if moved => Verdict::Moved(from),
+            Ok(()) => Verdict::Stays,
+        }
+    }
+
+    fn take_lossless(
+        &mut self,
+        peer: PublicKey,
+        id: u8,
+        data: &[u8],
+        env: &mut Env<'_>,
+    ) -> Result<(), Violation> {
+        self.dispatch(peer, id, data, env)?;
+        while let Some((id, data)) = self.link.next_waiting() {
+            self.dispatch(peer, id, &data, env)?;
+        }
+        Ok(())
+    }
+
+    fn dispatch(
+        &mut self,
+        peer: PublicKey,
+        id: u8,
+        data: &[u8],
+        env: &mut Env<'_>,
+    ) -> Result<(), Violation> {
+        match id {
+            data_id::ALIVE => {}
+            data_id::HELLO => match Hello::from_bytes(data) {
+                Ok(hello) if hello.versions().contains(&CHANNEL_VERSION) => self.link.relax(),
+                Ok(_) => env.drops.count(DropReason::Refused),
+                Err(error) => env.drops.count(error.into()),
+            },
+            data_id::CHANNEL => self.channels.handle_frame(data, env)?,
+            id => custom_packet(peer, id, data, env),
+        }
+        Ok(())
+    }
+
+    fn poll_transmit(&mut self, env: &mut Env<'_>) -> Option<Vec<u8>> {
+        if let Some(packet) = self.link.poll_transmit(env.now) {
+            return Some(packet);
+        }
+        if self.link.owes_alive(env.now) {
+            return Some(self.link.send(env.now, Body::new(data_id::ALIVE, Default::default())));
+        }
+        if !self.channels.has_packet() || !self.link.can_send() {
+            return None;
+        }
+        let body = self.channels.next_packet(env.events)?;
+        Some(self.link.send(env.now, body))
+    }
+
+    fn deadline(&self) -> Time {
+        self.link.deadline().min(self.channels.deadline().unwrap_or(Time::MAX))
+    }
+
+    fn handle_timeout(&mut self, env: &mut Env<'_>) -> bool {
+        if self.channels.deadline().is_some_and(|at| at <= env.now) {
+            self.channels.handle_timeout(env);
+        }
+        self.link.handle_timeout(env.now)
+    }
+}
+
+/// A packet that is neither the session's own nor a channel's: for the user, if he asked for such.
+fn custom_packet(peer: PublicKey, id: u8, data: &[u8], env: &mut Env<'_>) {
+    if env.config.custom_packets {
+        let data = bytes::Bytes::copy_from_slice(data);
+        env.events.push_back(Event::Packet { peer, id, data });
+    }
+}
