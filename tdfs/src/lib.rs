@@ -8,6 +8,8 @@ pub mod config;
 pub mod fec;
 pub mod file;
 pub mod route;
+#[cfg(any(feature = "runtime", feature = "rocksdb"))]
+pub mod runtime;
 pub mod store;
 
 pub use toktok_wire as wire;
