@@ -21,6 +21,10 @@ pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// A node of the close list is asked for nodes this often (c-toxcore `PING_INTERVAL`).
 pub(super) const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Whoever is due within this is asked at the same time, so that a quiet node wakes up half as often.
+/// c-toxcore looks at its timers once a second.
+pub(super) const REFRESH_SLACK: Duration = Duration::from_secs(1);
+
 /// A node silent for so long is not told to others and gives its place to a newcomer: it missed two
 /// requests (c-toxcore `BAD_NODE_TIMEOUT`).
 pub(super) const BAD_AFTER: Duration = Duration::from_secs(122);
@@ -92,6 +96,9 @@ pub(super) const LOOKUP_RESTARTS: u8 = 2;
 pub(super) const JOIN_LOOKUPS: [Duration; 4] =
     [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(10), Duration::from_secs(30)];
 
+/// A node of the close list is asked again what it offers after this: it may have begun to.
+pub(super) const INFO_INTERVAL: Duration = Duration::from_secs(600);
+
 /// Bootstrap-info requests that wait or are under way.
 pub(super) const MAX_INFO_REQUESTS: usize = 64;
 
@@ -105,8 +112,8 @@ pub(super) const INFO_ATTEMPTS: u8 = 3;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct DhtConfig {
-    /// Asks each node that enters the close list once for its bootstrap info, to find nodes that
-    /// offer TokTok services. Offering some turns it on too.
+    /// Asks each node that enters the close list for its bootstrap info, and again every ten minutes,
+    /// to find nodes that offer TokTok services. Offering some turns it on too.
     pub discover_services: bool,
     /// Lookups under way at once; one more fails at once. Each costs a few KiB.
     pub max_lookups: usize,

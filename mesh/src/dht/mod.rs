@@ -212,6 +212,7 @@ impl Dht {
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         for (key, address) in self.table.take_due(cx.now) {
             self.request_nodes(cx, key, address, self.keys.public(), Purpose::Refresh);
+            self.consider_service(cx.now, key, address);
         }
         if self.table.is_empty() {
             self.connected = false;
@@ -267,6 +268,14 @@ impl Dht {
         }
     }
 
+    /// A node of the close list that may offer services: it is asked if it has not been for a while.
+    fn consider_service(&mut self, now: Time, key: PublicKey, address: Address) {
+        let is_discovering = self.config.discover_services || self.services.is_offering();
+        if is_discovering && self.table.take_info_turn(&key, now) {
+            self.services.ask(now, key, address);
+        }
+    }
+
     /// A node that we only heard of: it is pinged if its answer would bring it into the close list.
     fn consider(&mut self, now: Time, key: PublicKey, address: Address) {
         if is_reachable(&address) && self.table.wants(&key, now) {
@@ -306,10 +315,8 @@ impl Dht {
         if !self.connected {
             self.connect(cx.now);
         }
-        if self.config.discover_services || self.services.is_offering() {
-            self.services.ask(cx.now, key, address);
-            self.ask_for_services(cx);
-        }
+        self.consider_service(cx.now, key, address);
+        self.ask_for_services(cx);
     }
 
     /// The first node answered: the way into the network is open.

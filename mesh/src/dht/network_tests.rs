@@ -251,20 +251,27 @@ fn local_nodes_are_not_told_to_strangers_outside() {
 }
 
 #[test]
-fn service_nodes_are_found_by_their_bootstrap_info() {
+fn service_nodes_are_found_by_their_bootstrap_info_also_if_they_begin_later() {
     let mut network = Network::new(12);
     let mut config = DhtConfig::default();
     config.discover_services = true;
-    let first = network.add(0, &DhtConfig::default());
+    let (first, at) = (network.add(0, &DhtConfig::default()), Network::address(0));
     network.add(1, &config);
-    network.with(Network::address(0), |dht, _| dht.set_services(&["toktok/tdfs/1"]));
-    network.with(Network::address(1), |dht, cx| dht.bootstrap(cx, Network::address(0), first));
+    network.with(at, |dht, _| dht.set_services(&["toktok/tdfs/1"]));
+    network.with(Network::address(1), |dht, cx| dht.bootstrap(cx, at, first));
     network.run_secs(10);
-    let (key, address) = (first, Network::address(0));
-    let expected = DhtEvent::ServiceNode { key, address, services: vec!["toktok/tdfs/1".into()] };
-    assert!(network.members[&Network::address(1)].events.iter().any(|(_, e)| *e == expected));
+    let told = |network: &Network, services: &[&str]| {
+        let services = services.iter().map(|&name| name.to_owned()).collect();
+        let expected = DhtEvent::ServiceNode { key: first, address: at, services };
+        let events = &network.members[&Network::address(1)].events;
+        events.iter().filter(|(_, event)| *event == expected).count()
+    };
+    assert_eq!(told(&network, &["toktok/tdfs/1"]), 1);
+    network.with(at, |dht, _| dht.set_services(&["toktok/tdfs/1", "toktok/tdc/1"]));
+    network.run_secs(700);
+    assert_eq!(told(&network, &["toktok/tdfs/1", "toktok/tdc/1"]), 1);
     // Both ask; neither takes the other's question for an answer.
-    assert_eq!(network.members[&Network::address(0)].drops.total(), 0);
+    assert_eq!(network.members[&at].drops.total(), 0);
     let answer = BootstrapInfo { version: 1, motd: b"toktok/fake/1" }.to_bytes();
     deliver(&mut network, Network::address(3), &answer);
     assert_eq!(drops(&network, DropReason::Unsolicited), 1);

@@ -5,7 +5,8 @@
 //! Beyond the eight of a bucket, only nodes among the eight nearest of all find a place.
 
 use super::config::{
-    BAD_AFTER, BUCKET_NODES, BUCKET_NODES_NEAREST, BUCKETS, FORGOTTEN_AFTER, REFRESH_INTERVAL,
+    BAD_AFTER, BUCKET_NODES, BUCKET_NODES_NEAREST, BUCKETS, FORGOTTEN_AFTER, INFO_INTERVAL,
+    REFRESH_INTERVAL, REFRESH_SLACK,
 };
 use crate::wire::{Address, PublicKey, Rng, Time};
 
@@ -16,6 +17,8 @@ pub(super) struct Node {
     pub(super) address: Address,
     last_answer: Time,
     next_request: Time,
+    /// Before this it is not asked for its bootstrap info again.
+    next_info: Time,
 }
 
 impl Node {
@@ -127,13 +130,11 @@ impl Table {
         address: Address,
         first_request: Time,
     ) -> Answered {
-        let index = self.index(&key);
-        if let Some(node) =
-            self.buckets.get_mut(index).and_then(|b| b.iter_mut().find(|node| node.key == key))
-        {
+        if let Some(node) = self.node_mut(&key) {
             node.answered(now, address);
             return Answered::Known;
         }
+        let index = self.index(&key);
         if !self.wants(&key, now) {
             return Answered::Refused;
         }
@@ -141,20 +142,31 @@ impl Table {
         if self.buckets.len() <= index {
             self.buckets.resize_with(index + 1, Vec::new);
         }
-        let node = Node { key, address, last_answer: now, next_request: first_request };
+        let (last_answer, next_request, next_info) = (now, first_request, now);
+        let node = Node { key, address, last_answer, next_request, next_info };
         self.next_due = self.next_due.min(node.due());
         place(&mut self.buckets[index], node, now);
         Answered::New { near }
     }
 
+    fn node_mut(&mut self, key: &PublicKey) -> Option<&mut Node> {
+        let index = self.index(key);
+        self.buckets.get_mut(index)?.iter_mut().find(|node| node.key == *key)
+    }
+
     /// Lets the node with this key be asked at once.
     pub(super) fn hasten(&mut self, key: &PublicKey, now: Time) {
-        let index = self.index(key);
-        let bucket = self.buckets.get_mut(index).into_iter().flatten();
-        if let Some(node) = bucket.into_iter().find(|node| node.key == *key) {
+        if let Some(node) = self.node_mut(key) {
             node.next_request = now;
             self.next_due = now;
         }
+    }
+
+    /// True if the node with this key may be asked for its bootstrap info, and from now on not again
+    /// for [`INFO_INTERVAL`].
+    pub(super) fn take_info_turn(&mut self, key: &PublicKey, now: Time) -> bool {
+        let node = self.node_mut(key).filter(|node| node.next_info <= now);
+        node.map(|node| node.next_info = now + INFO_INTERVAL).is_some()
     }
 
     /// Up to `limit` good nodes that pass `filter`, the nearest to `target` first.
@@ -184,7 +196,7 @@ impl Table {
         found
     }
 
-    /// The nodes to ask for nodes now; forgets those that were silent for too long.
+    /// The nodes to ask for nodes now, or in a moment; forgets those that were silent for too long.
     pub(super) fn take_due(&mut self, now: Time) -> Vec<(PublicKey, Address)> {
         if now < self.next_due {
             return Vec::new();
@@ -194,7 +206,7 @@ impl Table {
         for bucket in &mut self.buckets {
             bucket.retain(|node| now < node.last_answer + FORGOTTEN_AFTER);
             for node in bucket {
-                if node.next_request <= now {
+                if node.next_request <= now + REFRESH_SLACK {
                     node.next_request = now + REFRESH_INTERVAL;
                     due.push((node.key, node.address));
                 }
