@@ -20,7 +20,7 @@ const TOLERATED_LOSSES: u64 = 2;
 /// One packet in so many may be lost beyond that before the window is cut.
 const LOSS_DIVISOR: u64 = 50;
 /// A round without loss adds one packet and one in so many.
-const GROWTH_DIVISOR: u32 = 32;
+const GROWTH_DIVISOR: u32 = 16;
 /// Slow start ends, and growth pauses, when the shortest round trip of a round is longer than the
 /// path's own by half and this: a queue builds up.
 const QUEUE_DELAY: Duration = Duration::from_millis(10);
@@ -107,15 +107,18 @@ impl Congestion {
     }
 
     fn end_round(&mut self, limited: bool, path: &RoundTrip) {
+        let total = self.acknowledged + self.lost;
+        if total < u64::from(self.window / 2) {
+            return; // too few to judge by: the next round counts them too
+        }
         let least = self.least.take().unwrap_or_default();
         let queued = least > path.least() + path.least() / 2 + QUEUE_DELAY;
-        let tolerated = TOLERATED_LOSSES + (self.acknowledged + self.lost) / LOSS_DIVISOR;
-        if self.lost > tolerated {
+        if self.lost > TOLERATED_LOSSES + total / LOSS_DIVISOR {
             self.window = (self.window / 10 * 7).max(MIN_WINDOW);
             self.threshold = self.window;
         } else if queued {
             self.threshold = self.threshold.min(self.window);
-        } else if limited && self.lost <= tolerated / 2 && self.window >= self.threshold {
+        } else if limited && self.window >= self.threshold {
             let grown = self.window + self.window / GROWTH_DIVISOR + 1;
             self.window = grown.min(MAX_WINDOW);
             self.threshold = self.window;
@@ -149,9 +152,9 @@ mod tests {
         round(&mut congestion, 0, 2 * STEP); // a queue: slow start ends
         assert_eq!(congestion.window(), 128);
         round(&mut congestion, 0, STEP);
-        assert_eq!(congestion.window(), 128 + 4 + 1);
+        assert_eq!(congestion.window(), 128 + 8 + 1);
         round(&mut congestion, 30, STEP);
-        assert!(congestion.window() <= 133 * 7 / 10);
+        assert!(congestion.window() <= 137 * 7 / 10);
     }
 
     #[test]

@@ -18,6 +18,10 @@ use crate::wire::{Nonce, PublicKey, Time};
 const ACKNOWLEDGE_EVERY: u32 = 16;
 /// Otherwise it is told after this. c-toxcore tells every 50 to 1000 ms.
 const ACKNOWLEDGE_DELAY: Duration = Duration::from_millis(4);
+/// While packets are missing, the peer is told so again after this, then after twice as long …
+const REPEAT_REQUEST: Duration = Duration::from_millis(10);
+/// … up to this many times as long (c-toxcore tells at least every second).
+const REPEAT_BACKOFF: u32 = 6;
 /// Probes in vain after which the path counts as changed.
 const COLLAPSE_AFTER: u32 = 3;
 /// A session that sent nothing for so long says that it is there, so that NATs keep their mapping and
@@ -56,6 +60,8 @@ pub(crate) struct Link {
     unacknowledged: u32,
     /// When the peer is told at the latest.
     acknowledge_at: Option<Time>,
+    /// Requests in a row that brought nothing.
+    repeats: u32,
     /// Probes in a row without an answer.
     probes: u32,
     /// One packet may go beyond the window: the probe.
@@ -78,6 +84,7 @@ impl Link {
             congestion: Congestion::default(),
             unacknowledged: 0,
             acknowledge_at: None,
+            repeats: 0,
             probes: 0,
             probe_waits: false,
             last_heard: now,
@@ -158,7 +165,9 @@ impl Link {
             self.hurry(now);
         }
         self.unacknowledged += 1;
-        self.acknowledge_at.get_or_insert(now + ACKNOWLEDGE_DELAY);
+        self.repeats = 0;
+        let at = now + ACKNOWLEDGE_DELAY;
+        self.acknowledge_at = Some(self.acknowledge_at.map_or(at, |before| before.min(at)));
         Ok(match arrival? {
             Arrival::Next => Received::Lossless(data.id, data.data),
             Arrival::Early { .. } => Received::Nothing,
@@ -283,6 +292,10 @@ impl Link {
         self.receive.write_request(MAX_CRYPTO_DATA - 1, &mut data);
         let packet = self.seal_unnumbered(data_id::REQUEST, &data);
         self.sent(now, true);
+        if self.receive.has_gaps() {
+            self.acknowledge_at = Some(now + REPEAT_REQUEST * (1 << self.repeats));
+            self.repeats = (self.repeats + 1).min(REPEAT_BACKOFF);
+        }
         packet
     }
 

@@ -6,6 +6,8 @@ use core::time::Duration;
 const INITIAL: Duration = Duration::from_millis(500);
 /// Shortest wait before a probe: above the receiver's delay of acknowledgements and coarse timers.
 const MIN_PROBE: Duration = Duration::from_millis(25);
+/// A steady path has no variation, but a receiver acknowledges a few milliseconds later at times.
+const MARGIN: Duration = Duration::from_millis(10);
 /// Longest wait before a probe.
 const MAX_PROBE: Duration = Duration::from_secs(4);
 
@@ -40,6 +42,11 @@ impl RoundTrip {
         if self.is_known() { Duration::from_micros(self.least) } else { INITIAL }
     }
 
+    /// Packets this far apart are not expected to overtake each other.
+    pub(crate) fn reordering(&self) -> Duration {
+        Duration::from_micros(self.least / 4)
+    }
+
     /// A packet older than this that is named missing is lost, not late.
     pub(crate) fn loss_delay(&self) -> Duration {
         if self.is_known() {
@@ -52,7 +59,7 @@ impl RoundTrip {
     /// How long to wait for an acknowledgement before probing, `expired` probes already in vain.
     pub(crate) fn probe_delay(&self, expired: u32) -> Duration {
         let wait = if self.is_known() {
-            Duration::from_micros(self.smoothed + 4 * self.variation)
+            Duration::from_micros(self.smoothed + self.smoothed / 8 + 4 * self.variation) + MARGIN
         } else {
             INITIAL
         };
@@ -71,7 +78,7 @@ mod tests {
         for _ in 0..100 {
             round_trip.sample(Duration::from_millis(80));
         }
-        assert!(round_trip.probe_delay(0) < Duration::from_millis(90));
+        assert!(round_trip.probe_delay(0) < Duration::from_millis(105));
         assert_eq!(round_trip.probe_delay(20), MAX_PROBE);
     }
 

@@ -13,7 +13,7 @@ use crate::wire::session::PacketRequest;
 /// Most packets between the oldest that is not acknowledged and the newest: what our receiver keeps.
 /// (c-toxcore keeps 32 768.)
 const MAX_PACKETS: usize = 4096;
-/// A packet is lost when one transmitted so many later has come.
+/// A packet is lost when one transmitted so many later has come, and long enough after it (RFC 8985).
 const REORDERING: u64 = 3;
 /// An empty ring with room for more than this is given back to the allocator.
 const IDLE_CAPACITY: usize = 64;
@@ -79,7 +79,8 @@ pub(crate) struct SendBuffer {
     /// Numbers of lost packets; some may be acknowledged since.
     lost: VecDeque<u32>,
     next_transmission: u64,
-    newest_acknowledged: Option<u64>,
+    /// The newest transmission that is acknowledged: its number, and when it was.
+    newest_acknowledged: Option<(u64, Time)>,
     last_sent: Time,
 }
 
@@ -226,14 +227,15 @@ impl SendBuffer {
             result.sample = (!sent.again).then(|| now.since(sent.at));
         }
         result.count += 1;
-        self.newest_acknowledged = self.newest_acknowledged.max(Some(sent.transmission));
+        self.newest_acknowledged = self.newest_acknowledged.max(Some((sent.transmission, sent.at)));
     }
 
     /// Decides of a packet that the peer misses: on its way still, or lost?
     fn is_lost(&self, now: Time, index: usize, path: &RoundTrip) -> bool {
         let Some(Some(sent)) = self.ring.get(index) else { return false };
-        let overtaken =
-            self.newest_acknowledged.is_some_and(|newest| newest >= sent.transmission + REORDERING);
+        let overtaken = self.newest_acknowledged.is_some_and(|(newest, at)| {
+            newest >= sent.transmission + REORDERING && at >= sent.at + path.reordering()
+        });
         !sent.lost && (overtaken || now.since(sent.at) > path.loss_delay())
     }
 
