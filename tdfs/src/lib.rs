@@ -5,12 +5,19 @@ pub mod block;
 pub mod capability;
 pub mod client;
 pub mod config;
+pub mod core;
+pub mod error;
 pub mod fec;
 pub mod file;
 pub mod route;
 #[cfg(any(feature = "runtime", feature = "rocksdb"))]
 pub mod runtime;
+pub mod stack;
 pub mod store;
 
+pub use crate::config::Config;
+pub use crate::core::{Core, Event, GetId, IoRequest, IoResult, PutId, StoreFacts, TransferId};
+pub use crate::error::StartError;
+pub use crate::stack::{PROTOCOL, Stack};
 pub use toktok_wire as wire;
-pub use toktok_wire::{PublicKey, Rng, Time};
+pub use toktok_wire::{NodeKey, PublicKey, Rng, Time};
