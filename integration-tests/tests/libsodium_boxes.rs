@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use integration_tests::foreign;
+use integration_tests::{foreign, hex};
 use toktok_wire::{KeyPair, Nonce, Rng, SharedKey};
 
 /// Random cases of each kind.
@@ -40,7 +40,7 @@ impl Sodium {
         let mut line = verb.to_owned();
         for field in fields {
             line.push(' ');
-            line.push_str(&hex(field));
+            line.push_str(&hex_or_dash(field));
         }
         writeln!(self.stdin, "{line}").expect("the program reads");
         let mut answer = String::new();
@@ -48,7 +48,8 @@ impl Sodium {
         match answer.trim_end() {
             "" => panic!("the program ended: see its message above"),
             "forged" => None,
-            hex => Some(unhex(hex)),
+            "-" => Some(Vec::new()),
+            digits => Some(hex::decode(digits).expect("hexadecimal")),
         }
     }
 }
@@ -60,20 +61,9 @@ impl Drop for Sodium {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    if bytes.is_empty() {
-        return "-".to_owned();
-    }
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(hex: &str) -> Vec<u8> {
-    let digits = hex.strip_prefix('-').unwrap_or(hex).as_bytes();
-    let byte = |pair: &[u8]| {
-        let pair = str::from_utf8(pair).expect("ASCII");
-        u8::from_str_radix(pair, 16).expect("hexadecimal")
-    };
-    digits.chunks(2).map(byte).collect()
+/// "-" stands for no bytes.
+fn hex_or_dash(bytes: &[u8]) -> String {
+    if bytes.is_empty() { "-".to_owned() } else { hex::encode(bytes) }
 }
 
 fn random_plain(rng: &mut Rng) -> Vec<u8> {

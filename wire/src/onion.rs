@@ -16,7 +16,7 @@ pub use announce::{
     AnnounceRequest, AnnounceRequestHeader, AnnounceResponse, AnnounceResponseHeader,
     ExtendedAnnounceResponse, Stored,
 };
-pub use data::{DataRequestHeader, DataResponseHeader, DhtKeyAnnounce, OnionData};
+pub use data::{DataRequestHeader, DataResponseHeader, DhtKeyAnnounce, OnionData, RoutedDhtKey};
 pub use path::{Hop, LastLayer, Layer, OnionResponse, ReturnPath, SendHeader, split_request};
 
 /// Packet kind of an announce request.

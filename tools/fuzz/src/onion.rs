@@ -5,7 +5,7 @@ use toktok_wire::dht::MAX_NODES;
 use toktok_wire::onion::{
     AnnounceRequest, AnnounceRequestHeader, AnnounceResponse, AnnounceResponseHeader,
     DataRequestHeader, DataResponseHeader, DhtKeyAnnounce, ExtendedAnnounceResponse, LastLayer,
-    Layer, OnionData, OnionResponse, ReturnPath, SendHeader, split_request,
+    Layer, OnionData, OnionResponse, ReturnPath, RoutedDhtKey, SendHeader, split_request,
 };
 use toktok_wire::{Encode, Nonce, SharedKey};
 
@@ -19,6 +19,7 @@ pub fn onion(data: &[u8]) {
     canonical::<LastLayer<'_>>(data);
     canonical::<AnnounceRequest<'_>>(data);
     canonical::<OnionData<'_>>(data);
+    canonical::<RoutedDhtKey<'_>>(data);
     let nodes = [
         canonical::<AnnounceResponse>(data).map(|packet| packet.nodes),
         canonical::<ExtendedAnnounceResponse<'_>>(data).map(|packet| packet.nodes),

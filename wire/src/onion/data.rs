@@ -208,6 +208,41 @@ impl<'a> Decode<'a> for DhtKeyAnnounce {
     }
 }
 
+/// A [`DhtKeyAnnounce`] that travels in a DHT request instead of the onion, between friends who know
+/// each other's DHT keys: kind 1, sender 32, nonce 24, and a box between long-term keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RoutedDhtKey<'a> {
+    /// The sender's long-term key.
+    pub sender: PublicKey,
+    /// The box's nonce.
+    pub nonce: Nonce,
+    /// Contains a [`DhtKeyAnnounce`], whose DHT key must be that of the DHT request's sender.
+    pub boxed: &'a [u8],
+}
+
+impl Encode for RoutedDhtKey<'_> {
+    fn encoded_len(&self) -> usize {
+        1 + PublicKey::LEN + Nonce::LEN + self.boxed.len()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(DHT_KEY_ANNOUNCE);
+        self.sender.encode(out);
+        self.nonce.encode(out);
+        out.extend_from_slice(self.boxed);
+    }
+}
+
+impl<'a> Decode<'a> for RoutedDhtKey<'a> {
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        reader.kind(DHT_KEY_ANNOUNCE)?;
+        let (sender, nonce) = (PublicKey::decode(reader)?, Nonce::decode(reader)?);
+        let boxed = reader.take_rest();
+        check_len(boxed.len(), TAG_LEN + 1, TAG_LEN + MAX_ONION_DATA)?;
+        Ok(Self { sender, nonce, boxed })
+    }
+}
+
 /// Refuses a length out of `need..=limit`.
 fn check_len(have: usize, need: usize, limit: usize) -> Result<(), DecodeError> {
     if have < need {

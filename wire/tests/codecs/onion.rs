@@ -5,7 +5,7 @@ use toktok_wire::onion::announce::MAX_EXTRA;
 use toktok_wire::onion::{
     AnnounceRequest, AnnounceRequestHeader, AnnounceResponse, AnnounceResponseHeader,
     DataRequestHeader, DataResponseHeader, DhtKeyAnnounce, ExtendedAnnounceResponse, LastLayer,
-    Layer, MAX_ONION_REQUEST, OnionData, OnionResponse, SendHeader, Stored,
+    Layer, MAX_ONION_REQUEST, OnionData, OnionResponse, RoutedDhtKey, SendHeader, Stored,
 };
 use toktok_wire::{Decode, Encode};
 
@@ -78,6 +78,8 @@ proptest! {
         assert_exact!(DataRequestHeader, header);
         assert_exact!(DataResponseHeader, header.response());
         assert_open_ended!(OnionData<'_>, OnionData { sender: key, boxed: &boxed }, 32 + 17);
+        let routed = RoutedDhtKey { sender: key, nonce, boxed: &boxed };
+        assert_open_ended!(RoutedDhtKey<'_>, routed, 1 + 32 + 24 + 17);
     }
 
     #[test]

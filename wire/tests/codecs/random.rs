@@ -10,7 +10,7 @@ use toktok_wire::nat::NatPing;
 use toktok_wire::onion::{
     AnnounceRequest, AnnounceRequestHeader, AnnounceResponse, AnnounceResponseHeader,
     DataRequestHeader, DataResponseHeader, DhtKeyAnnounce, ExtendedAnnounceResponse, LastLayer,
-    Layer, OnionData, OnionResponse, SendHeader, Stored, split_request,
+    Layer, OnionData, OnionResponse, RoutedDhtKey, SendHeader, Stored, split_request,
 };
 use toktok_wire::relay::{
     ConnectionId, RelayAnswerHeader, RelayHelloHeader, RelayKeys, RelayPacket, split_frame,
@@ -61,6 +61,7 @@ proptest! {
             AnnounceRequestHeader, AnnounceRequest<'_>, AnnounceResponseHeader, Stored,
             AnnounceResponse, ExtendedAnnounceResponse<'_>,
             DataRequestHeader, DataResponseHeader, OnionData<'_>, DhtKeyAnnounce,
+            RoutedDhtKey<'_>,
             RelayKeys, RelayHelloHeader, RelayAnswerHeader, ConnectionId, RelayPacket<'_>,
         );
         // The one kind with bytes that nobody reads: its length and its first byte count.
