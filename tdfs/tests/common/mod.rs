@@ -15,29 +15,29 @@ use toktok_tdfs::{Rng, Time};
 
 /// Blocks by address; what is lost; how often each was asked for.
 #[derive(Default)]
-pub struct Network {
-    pub blocks: BTreeMap<BlockAddress, Block>,
+pub(crate) struct Network {
+    pub(crate) blocks: BTreeMap<BlockAddress, Block>,
     /// Blocks in the order in which they were first stored.
-    pub order: Vec<BlockAddress>,
-    pub lost: BTreeSet<BlockAddress>,
+    pub(crate) order: Vec<BlockAddress>,
+    pub(crate) lost: BTreeSet<BlockAddress>,
     /// Blocks of which no answer ever comes until this long after they were asked for.
-    pub slow: BTreeMap<BlockAddress, Duration>,
-    pub asked: Vec<BlockAddress>,
+    pub(crate) slow: BTreeMap<BlockAddress, Duration>,
+    pub(crate) asked: Vec<BlockAddress>,
     /// Blocks that are refused when they are put.
-    pub refuse: bool,
+    pub(crate) refuse: bool,
     /// Virtual time that has passed.
-    pub now: Time,
+    pub(crate) now: Time,
     /// Most bytes that the machine said it held.
-    pub buffered: usize,
+    pub(crate) buffered: usize,
 }
 
-pub const LATENCY: Duration = Duration::from_millis(20);
+pub(crate) const LATENCY: Duration = Duration::from_millis(20);
 
-pub fn rng(seed: u8) -> Rng {
+pub(crate) fn rng(seed: u8) -> Rng {
     Rng::from_seed([seed; 32])
 }
 
-pub fn random_bytes(length: usize, seed: u8) -> Bytes {
+pub(crate) fn random_bytes(length: usize, seed: u8) -> Bytes {
     let mut bytes = vec![0; length];
     rng(seed).fill(&mut bytes);
     bytes.into()
@@ -73,11 +73,11 @@ impl<T> Due<T> {
 }
 
 impl Network {
-    pub fn put(&mut self, content: &Bytes, seed: u8) -> Result<Stored, PutError> {
+    pub(crate) fn put(&mut self, content: &Bytes, seed: u8) -> Result<Stored, PutError> {
         self.put_with(PutConfig::default(), FileKind::File, Secrecy::Random, content, seed)
     }
 
-    pub fn put_with(
+    pub(crate) fn put_with(
         &mut self,
         config: PutConfig,
         kind: FileKind,
@@ -92,7 +92,7 @@ impl Network {
         })
     }
 
-    pub fn run_put(
+    pub(crate) fn run_put(
         &mut self,
         mut put: Put,
         mut source: impl FnMut(u64, usize) -> Result<Bytes, IoError>,
@@ -137,11 +137,11 @@ impl Network {
         }
     }
 
-    pub fn get(&mut self, capability: &Capability, seed: u8) -> Result<Vec<u8>, GetError> {
+    pub(crate) fn get(&mut self, capability: &Capability, seed: u8) -> Result<Vec<u8>, GetError> {
         self.run_get(Get::new(GetConfig::default(), capability, rng(seed))?).map(|got| got.content)
     }
 
-    pub fn get_range(
+    pub(crate) fn get_range(
         &mut self,
         capability: &Capability,
         offset: u64,
@@ -151,7 +151,7 @@ impl Network {
         self.run_get(get).map(|got| got.content)
     }
 
-    pub fn run_get(&mut self, get: Get) -> Result<Got, GetError> {
+    pub(crate) fn run_get(&mut self, get: Get) -> Result<Got, GetError> {
         let mut content = Vec::new();
         let mut start = None;
         let healed = self.run_get_into(get, |offset, bytes| {
@@ -162,7 +162,7 @@ impl Network {
         Ok(Got { content, healed })
     }
 
-    pub fn run_get_into(
+    pub(crate) fn run_get_into(
         &mut self,
         mut get: Get,
         mut sink: impl FnMut(u64, &Bytes),
@@ -223,14 +223,14 @@ impl Network {
     }
 
     /// Loses each block with this chance in a hundred, but never the root.
-    pub fn lose(&mut self, percent: u64, root: BlockAddress, seed: u8) {
+    pub(crate) fn lose(&mut self, percent: u64, root: BlockAddress, seed: u8) {
         let mut rng = rng(seed);
         let gone = self.order.iter().filter(|a| **a != root && rng.chance(percent, 100));
         self.lost.extend(gone.copied().collect::<Vec<_>>());
     }
 }
 
-pub struct Got {
-    pub content: Vec<u8>,
-    pub healed: Option<usize>,
+pub(crate) struct Got {
+    pub(crate) content: Vec<u8>,
+    pub(crate) healed: Option<usize>,
 }

@@ -6,6 +6,7 @@ mod check;
 pub mod address;
 pub mod channel;
 pub mod dht;
+pub mod file;
 pub mod lan;
 pub mod onion;
 pub mod relay;
@@ -18,11 +19,14 @@ pub type Body = fn(&[u8]);
 /// All fuzz bodies by name; each has its seeds in `corpus/<name>/`. A new one is one line here.
 pub const TARGETS: &[(&str, Body)] = &[
     ("address", address::address),
+    ("capability", file::capability),
     ("channel", channel::channel),
     ("dht", dht::dht),
     ("lan", lan::lan),
+    ("manifest", file::manifest),
     ("onion", onion::onion),
     ("relay", relay::relay),
+    ("root", file::root),
     ("session", session::session),
     ("tox_id", tox_id::tox_id),
 ];
