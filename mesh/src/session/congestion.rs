@@ -11,8 +11,8 @@ use super::round_trip::RoundTrip;
 
 /// Packets at once before anything is known of the path.
 const INITIAL_WINDOW: u32 = 32;
-/// The window never shrinks below this.
-const MIN_WINDOW: u32 = 8;
+/// The window never shrinks below this: two acknowledgements of the receiver.
+const MIN_WINDOW: u32 = 16;
 /// The window never grows beyond this: 5.6 MB, which the receiver keeps too.
 const MAX_WINDOW: u32 = 4096;
 /// Lost packets a round that mean nothing.
@@ -178,7 +178,7 @@ mod tests {
             let lost = congestion.window / 2;
             round(&mut congestion, lost, STEP);
         }
-        assert!(congestion.window() <= 14);
+        assert!(congestion.window() <= 30);
         congestion.collapse();
         assert_eq!(congestion.window(), MIN_WINDOW as usize);
     }

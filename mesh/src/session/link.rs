@@ -15,7 +15,7 @@ use crate::wire::{Nonce, PublicKey, Time};
 
 /// Lossless packets after which the peer is told at once that they came: often enough to keep an
 /// initial window moving, seldom enough to cost little.
-const ACKNOWLEDGE_EVERY: u32 = 16;
+const ACKNOWLEDGE_EVERY: u32 = 8;
 /// Otherwise it is told after this. c-toxcore tells every 50 to 1000 ms.
 const ACKNOWLEDGE_DELAY: Duration = Duration::from_millis(4);
 /// While packets are missing, the peer is told so again after this, then after twice as long …
