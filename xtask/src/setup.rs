@@ -162,6 +162,8 @@ fn install(names: &[&str]) -> Outcome {
 
 fn apt(root: bool) -> Command {
     let mut command = Command::new(if root { "env" } else { "sudo" });
+    // What the demo prints for machines to read goes to standard output, and nothing else does.
+    command.stdout(std::io::stderr());
     if !root {
         command.arg("env");
     }
