@@ -1,6 +1,5 @@
 //! Our node is the only bootstrap node, onion hop and announce node that two peers of Debian's
 //! libtoxcore know; they meet through it, and do not notice whose node it is.
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;

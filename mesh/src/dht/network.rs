@@ -57,9 +57,14 @@ impl Network {
         Address::udp(([198, 18, (number >> 8) as u8, number as u8], 33445).into())
     }
 
+    /// Randomness for a node of this name: its key is that of the child "key".
+    pub(super) fn child(&self, name: &str) -> Rng {
+        self.rng.child(name)
+    }
+
     /// Adds a node; its key.
     pub(super) fn add(&mut self, number: usize, config: &DhtConfig) -> PublicKey {
-        let rng = self.rng.child(&format!("node {number}"));
+        let rng = self.child(&format!("node {number}"));
         let keys = KeyPair::generate(&mut rng.child("key"));
         let key = keys.public;
         let dht = Dht::new(config, keys, rng, self.now);

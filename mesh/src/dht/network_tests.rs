@@ -7,6 +7,7 @@ use super::network::Network;
 use super::{Dht, DhtEvent, packets};
 use crate::crypto::Keys;
 use crate::drops::DropReason;
+use crate::event::LookupId;
 use crate::wire::bootstrap_info::BootstrapInfo;
 use crate::wire::dht::{DHT_REQUEST, DhtRequestHeader, Header, PING_REQUEST, Ping};
 use crate::wire::lan::LanDiscovery;
@@ -29,6 +30,17 @@ fn drops(network: &Network, reason: DropReason) -> u64 {
     network.members[&Network::address(0)].drops[reason]
 }
 
+/// How many lookups, made by the first node for the second, gave the right address.
+fn found(network: &Network, asked: &[(Address, Address, LookupId)]) -> usize {
+    let is_found = |(from, to, id): &&(Address, Address, LookupId)| {
+        network.members[from].events.iter().any(|(_, event)| {
+            matches!(event, DhtEvent::LookupDone { lookup, address, .. }
+                if lookup == id && address == &Some(*to))
+        })
+    };
+    asked.iter().filter(is_found).count()
+}
+
 #[test]
 fn two_hundred_nodes_know_their_neighbours_within_seconds_and_find_anyone() {
     let mut network = Network::joined(1, 200, 2_000);
@@ -46,13 +58,7 @@ fn two_hundred_nodes_know_their_neighbours_within_seconds_and_find_anyone() {
         }
     }
     network.run_secs(10);
-    let found = asked.iter().filter(|(from, to, id)| {
-        network.members[from].events.iter().any(|(_, event)| {
-            matches!(event, DhtEvent::LookupDone { lookup, address, .. }
-                if lookup == id && *address == Some(*to))
-        })
-    });
-    assert_eq!(found.count(), asked.len());
+    assert_eq!(found(&network, &asked), asked.len());
 }
 
 #[test]
@@ -103,6 +109,51 @@ fn the_dead_are_not_told_of_after_122_seconds_and_forgotten_after_182() {
     assert!(knows(&network, false) > 0);
     network.run_until(died + FORGOTTEN_AFTER + Duration::from_secs(1));
     assert_eq!(knows(&network, false), 0);
+}
+
+#[test]
+fn the_living_are_found_although_a_fifth_of_the_network_has_just_died() {
+    let mut network = Network::joined(13, 150, 1_000);
+    network.run_secs(15);
+    let mut rng = Rng::from_seed([14; 32]);
+    for number in 1..=30 {
+        network.members.remove(&Network::address(number * 4));
+    }
+    let living: Vec<Address> = network.members.keys().copied().collect();
+    let mut asked = Vec::new();
+    while asked.len() < 100 {
+        let (from, to) = (living[rng.index(living.len())], living[rng.index(living.len())]);
+        if from != to {
+            let key = network.members[&to].key;
+            asked.push((from, to, network.with(from, |dht, cx| dht.lookup(cx, key))));
+        }
+    }
+    network.run_secs(10);
+    assert_eq!(found(&network, &asked), asked.len());
+}
+
+#[test]
+fn a_node_that_comes_back_elsewhere_is_found_there() {
+    let mut network = Network::joined(15, 30, 100);
+    network.run_secs(15);
+    let mut moved = network.members.remove(&Network::address(9)).unwrap();
+    let keys = KeyPair::generate(&mut network.child("node 9").child("key"));
+    assert_eq!(keys.public, moved.key);
+    let now = network.now;
+    moved.dht = Dht::new(&DhtConfig::default(), keys, network.child("again"), now);
+    let (key, at) = (moved.key, Network::address(99));
+    network.members.insert(at, moved);
+    let first = network.members[&Network::address(0)].key;
+    network.with(at, |dht, cx| dht.bootstrap(cx, Network::address(0), first));
+    network.run_secs(3);
+    network.with(Network::address(20), |dht, cx| dht.lookup(cx, key));
+    network.run_secs(10);
+    let events = &network.members[&Network::address(20)].events;
+    let (_, event) = events.last().unwrap();
+    assert!(
+        matches!(event, DhtEvent::LookupDone { address: Some(found), .. } if *found == at),
+        "{event:?}"
+    );
 }
 
 #[test]
@@ -253,8 +304,7 @@ fn local_nodes_are_not_told_to_strangers_outside() {
 #[test]
 fn service_nodes_are_found_by_their_bootstrap_info_also_if_they_begin_later() {
     let mut network = Network::new(12);
-    let mut config = DhtConfig::default();
-    config.discover_services = true;
+    let config = DhtConfig { discover_services: true, ..DhtConfig::default() };
     let (first, at) = (network.add(0, &DhtConfig::default()), Network::address(0));
     network.add(1, &config);
     network.with(at, |dht, _| dht.set_services(&["toktok/tdfs/1"]));
