@@ -11,9 +11,6 @@
 mod get;
 pub mod local;
 mod put;
-mod range;
-mod segment;
-mod upload;
 
 use core::time::Duration;
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toktok_wire::{Rng, Time};
 
-use super::{BlockFailure, OpId, Window, backoff};
 use crate::block::Block;
+use crate::client::{BlockFailure, OpId, Window, backoff};
 
 /// A part of a file that succeeds or fails as a whole: a segment of a level, or the root.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toktok_wire::{Rng, Time};
 
-use super::{BlockFailure, OpId, backoff};
 use crate::block::{Block, BlockAddress};
+use crate::client::{BlockFailure, OpId, backoff};
 use crate::file::Segment;
 
 #[derive(Debug)]
