@@ -112,7 +112,8 @@ pub(crate) fn target_folder() -> Outcome<std::path::PathBuf> {
     Ok(root().join(folder))
 }
 
-fn host() -> Outcome<String> {
+/// The target that rustc builds for by itself.
+pub(crate) fn host() -> Outcome<String> {
     let words = capture(Command::new("rustc").arg("-vV"))?;
     words
         .lines()

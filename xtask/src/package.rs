@@ -20,7 +20,11 @@ const USERS: [&str; 4] = ["wire", "mesh", "tdfs", "tdc"];
 pub(crate) fn package() -> Outcome {
     crate::setup::setup(crate::setup::Purpose::Demo)?;
     let target = crate::chores::target_folder()?;
-    run(cargo().args(["package", "--workspace", "--no-verify", "--allow-dirty", "--quiet"]))?;
+    // From here on nothing is downloaded: a registry is what the packed form must do without.
+    run(cargo().args(["fetch", "--quiet", "--target", &crate::chores::host()?]))?;
+    let mut pack = cargo();
+    pack.args(["package", "--workspace", "--no-verify", "--allow-dirty", "--quiet", "--offline"]);
+    run(&mut pack)?;
     let outside = target.join("packaged");
     clear(&outside)?;
     let crates = unpack(&target.join("package"), &outside)?;
