@@ -4,7 +4,10 @@ use data_encoding::HEXLOWER;
 use proptest::prelude::*;
 
 use super::*;
-use crate::key::SecretKey;
+use crate::codec::{Decode, Encode};
+use crate::key::{PublicKey, SecretKey, SharedKey};
+use crate::nonce::Nonce;
+use crate::sealed::Forged;
 
 /// `value` decodes to itself, and neither a strict prefix of it nor more bytes decode at all.
 fn holds_for<T>(value: &T)
