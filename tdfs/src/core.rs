@@ -62,7 +62,7 @@ pub enum IoResult {
 }
 
 /// Something that the user of the file system wants to know.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
     /// This node knows its surroundings: it can store and fetch.

@@ -1,4 +1,4 @@
-//! The TokTok Distributed File System. The page of prose is `README.md`, and takes this place soon.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 pub mod block;
@@ -18,6 +18,8 @@ pub mod store;
 pub use crate::config::Config;
 pub use crate::core::{Core, Event, GetId, IoRequest, IoResult, PutId, StoreFacts, TransferId};
 pub use crate::error::StartError;
+#[cfg(feature = "runtime")]
+pub use crate::runtime::Tdfs;
 pub use crate::stack::{PROTOCOL, Stack};
 pub use toktok_wire as wire;
 pub use toktok_wire::{NodeKey, PublicKey, Rng, Time};

@@ -18,7 +18,7 @@ pub const PROTOCOL: &str = "toktok/tdfs/1";
 
 /// Bytes that may wait in the mesh for one neighbour. More would make small messages wait behind
 /// blocks; less would not fill a fast link between two calls.
-const WINDOW: usize = 768 << 10;
+const WINDOW: usize = 256 << 10;
 /// A session that the file system no longer needs is ended so much later: the last words arrive, and a
 /// layer above may take it over.
 const LINGER: Duration = Duration::from_secs(5);
