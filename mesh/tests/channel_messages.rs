@@ -266,3 +266,19 @@ fn many_channels_carry_many_messages_both_ways_under_loss() {
         assert_eq!(world.messages(1, *there), sent);
     }
 }
+
+#[test]
+fn a_peer_whose_word_got_lost_is_told_again() {
+    let (mut world, channel, there) = World::with_channel(14, Weather::default());
+    world.tap = Some(Box::new(|_, datagram| datagram.from == support::address(0)));
+    let message = Bytes::from(vec![1; 20_000]);
+    world.with(0, |stack, now| stack.send(now, channel, message)).unwrap();
+    world.run_for(Duration::from_secs(2));
+    assert_eq!(world.messages(1, there).len(), 1);
+    assert!(world.nodes[1].stack.drops()[DropReason::Replayed] > 0, "probes in vain");
+    world.tap = None;
+    world.run_for(Duration::from_secs(5));
+    let quiet = world.nodes[0].sent;
+    world.run_for(Duration::from_secs(7));
+    assert!(world.nodes[0].sent <= quiet + 1, "nothing is sent again any more");
+}

@@ -262,7 +262,15 @@ impl Sessions {
     ) -> Result<(), DropReason> {
         let peer = self.peers.get_mut(&key).ok_or(DropReason::Forged)?;
         let had = peer.established.as_ref().map(|it| it.address);
-        let verdict = peer.handle_data(from, packet, env)?;
+        let verdict = match peer.handle_data(from, packet, env) {
+            Err(DropReason::Forged) => return Err(DropReason::Forged),
+            Err(reason) => {
+                // One that came before means that the peer missed our word of it.
+                self.wake(key);
+                return Err(reason);
+            }
+            Ok(verdict) => verdict,
+        };
         if let (None, Some(_)) = (had, &peer.established) {
             self.established += 1;
         }
