@@ -24,13 +24,15 @@ fn seconds(begin: Instant) -> f64 {
     nanoseconds.map_or_else(|| begin.elapsed().as_secs_f64(), |n| n as f64 / 1e9)
 }
 
-/// The best of a few runs, in MiB a second.
+/// The best of three measurements, in MiB a second. Each runs over at least 64 MiB: the system counts
+/// a thread's time in steps of some milliseconds.
 fn best(bytes: usize, mut run: impl FnMut()) -> f64 {
     let clock = Instant::now();
-    let seconds = (0..5).map(|_| {
+    let runs = (64_usize << 20).div_ceil(bytes);
+    let seconds = (0..3).map(|_| {
         let begin = seconds(clock);
-        run();
-        seconds(clock) - begin
+        (0..runs).for_each(|_| run());
+        (seconds(clock) - begin) / runs as f64
     });
     bytes as f64 / f64::from(1 << 20) / seconds.fold(f64::INFINITY, f64::min)
 }

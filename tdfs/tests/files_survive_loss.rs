@@ -1,4 +1,10 @@
 //! Files come back byte for byte, whatever their length and whichever blocks are lost, up to the limit.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and may print"
+)]
 
 mod common;
 

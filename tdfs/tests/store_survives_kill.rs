@@ -1,4 +1,10 @@
 //! `kill -9` in the middle of writing loses no block that was acknowledged.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and may print"
+)]
 #![cfg(all(unix, feature = "rocksdb"))]
 
 use std::io::{BufRead, BufReader, Write as _};

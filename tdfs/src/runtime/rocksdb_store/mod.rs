@@ -13,7 +13,7 @@ mod keys;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -229,11 +229,13 @@ impl RocksStore {
                 Write::Put { block, .. } => (self.keys.salt().key(&block.address()), Some(block)),
                 Write::Rescore { key, .. } | Write::Remove { key } => (*key, None),
             };
-            if !plan.contains_key(&key) {
-                let before = self.entry(key)?;
-                plan.insert(key, Change { before, after: before, value: None });
-            }
-            let Some(change) = plan.get_mut(&key) else { continue };
+            let change = match plan.entry(key) {
+                btree_map::Entry::Occupied(planned) => planned.into_mut(),
+                btree_map::Entry::Vacant(place) => {
+                    let before = self.entry(key)?;
+                    place.insert(Change { before, after: before, value: None })
+                }
+            };
             match write {
                 Write::Put { expires, .. } => {
                     let Some(block) = block else { continue };
