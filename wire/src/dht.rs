@@ -9,7 +9,7 @@ use crate::address::{PackedNode, Protocol};
 use crate::codec::{Decode, DecodeError, Encode, Reader};
 use crate::key::{PublicKey, SharedKey};
 use crate::nonce::Nonce;
-use crate::sealed::TAG_LEN;
+use crate::sealed::{TAG_LEN, seal_packet};
 
 /// Packet kind of a ping request.
 pub const PING_REQUEST: u8 = 0x00;
@@ -68,11 +68,7 @@ impl Header {
 
     /// The whole packet: this header and `payload` in a box.
     pub fn seal<P: Encode>(&self, key: &SharedKey, payload: &P) -> Vec<u8> {
-        let mut out = Vec::with_capacity(Self::LEN + TAG_LEN + payload.encoded_len());
-        self.encode(&mut out);
-        payload.encode(&mut out);
-        key.seal_suffix(&self.nonce, &mut out, Self::LEN);
-        out
+        seal_packet(self, &self.nonce, key, payload)
     }
 }
 
@@ -260,11 +256,7 @@ impl DhtRequestHeader {
 
     /// The whole packet: this header and `payload` (inner kind and data) in a box.
     pub fn seal<P: Encode>(&self, key: &SharedKey, payload: &P) -> Vec<u8> {
-        let mut out = Vec::with_capacity(Self::LEN + TAG_LEN + payload.encoded_len());
-        self.encode(&mut out);
-        payload.encode(&mut out);
-        key.seal_suffix(&self.nonce, &mut out, Self::LEN);
-        out
+        seal_packet(self, &self.nonce, key, payload)
     }
 }
 

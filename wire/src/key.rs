@@ -143,6 +143,9 @@ impl SecretKey {
 
     /// The secret shared with `peer`: HSalsa20 over the X25519 product, as NaCl's `crypto_box_beforenm`.
     /// One Diffie–Hellman costs tens of microseconds: keep the result.
+    ///
+    /// A `peer` of small order (0, for one) gives a secret that everyone knows, as in NaCl, where
+    /// libsodium refuses. It harms nobody but its owner: who claims such a key shares it with all.
     pub fn shared_key(&self, peer: &PublicKey) -> SharedKey {
         let mut product = x25519_dalek::x25519(self.0, peer.0);
         let shared = SharedKey(crate::sealed::hsalsa20(&product));

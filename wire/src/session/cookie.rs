@@ -7,7 +7,7 @@ use super::{COOKIE_REQUEST, COOKIE_RESPONSE, split_exact};
 use crate::codec::{Decode, DecodeError, Encode, Reader};
 use crate::key::{PublicKey, SharedKey};
 use crate::nonce::Nonce;
-use crate::sealed::{Forged, TAG_LEN};
+use crate::sealed::{Forged, TAG_LEN, seal_packet};
 
 /// The plain part of a cookie request: kind 1, sender's DHT key 32, nonce 24.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,11 +35,7 @@ impl CookieRequestHeader {
 
     /// The whole packet.
     pub fn seal(&self, key: &SharedKey, payload: &CookieRequest) -> Vec<u8> {
-        let mut out = Vec::with_capacity(Self::PACKET_LEN);
-        self.encode(&mut out);
-        payload.encode(&mut out);
-        key.seal_suffix(&self.nonce, &mut out, Self::LEN);
-        out
+        seal_packet(self, &self.nonce, key, payload)
     }
 }
 
@@ -121,11 +117,7 @@ impl CookieResponseHeader {
 
     /// The whole packet.
     pub fn seal(&self, key: &SharedKey, payload: &CookieResponse) -> Vec<u8> {
-        let mut out = Vec::with_capacity(Self::PACKET_LEN);
-        self.encode(&mut out);
-        payload.encode(&mut out);
-        key.seal_suffix(&self.nonce, &mut out, Self::LEN);
-        out
+        seal_packet(self, &self.nonce, key, payload)
     }
 }
 

@@ -5,7 +5,7 @@ use super::{Cookie, HANDSHAKE, split_exact};
 use crate::codec::{Decode, DecodeError, Encode, Reader};
 use crate::key::{PublicKey, SharedKey};
 use crate::nonce::Nonce;
-use crate::sealed::TAG_LEN;
+use crate::sealed::{TAG_LEN, seal_packet};
 
 /// The plain part of a handshake: kind 1, the receiver's cookie 112, nonce 24.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,11 +33,7 @@ impl HandshakeHeader {
 
     /// The whole packet.
     pub fn seal(&self, key: &SharedKey, payload: &Handshake) -> Vec<u8> {
-        let mut out = Vec::with_capacity(Self::PACKET_LEN);
-        self.encode(&mut out);
-        payload.encode(&mut out);
-        key.seal_suffix(&self.nonce, &mut out, Self::LEN);
-        out
+        seal_packet(self, &self.nonce, key, payload)
     }
 }
 
