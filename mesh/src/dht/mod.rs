@@ -8,6 +8,7 @@ mod bootstrap;
 mod candidates;
 mod config;
 mod lookup;
+mod lookups;
 #[cfg(test)]
 mod network;
 #[cfg(test)]
@@ -22,8 +23,8 @@ use std::collections::VecDeque;
 use self::bootstrap::Bootstrap;
 use self::candidates::Candidates;
 pub use self::config::DhtConfig;
-use self::config::{JOIN_LOOKUPS, LOOKUP_WIDTH, RANDOM_INTERVAL, REFRESH_INTERVAL, REFRESH_WIDTH};
-use self::lookup::{Lookup, Step};
+use self::config::{JOIN_LOOKUPS, RANDOM_INTERVAL, REFRESH_INTERVAL};
+use self::lookups::{Reason, Running};
 pub(crate) use self::packets::packed_node;
 use self::requests::{Purpose, Requests};
 use self::services::Services;
@@ -60,26 +61,6 @@ pub(crate) enum DhtEvent {
         /// What it offers.
         services: Vec<String>,
     },
-}
-
-/// Why a lookup is made.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Reason {
-    /// The user wants to know.
-    User,
-    /// To get to know the neighbourhood.
-    Join,
-    /// To fill a bucket.
-    Refresh,
-}
-
-/// A lookup with its number and the moment it wants to be looked at.
-#[derive(Debug)]
-struct Running {
-    number: u64,
-    reason: Reason,
-    lookup: Lookup,
-    wake: Time,
 }
 
 /// A node of the DHT.
@@ -135,20 +116,6 @@ impl Dht {
             self.bootstrap.add(cx.now, key, address);
             self.ask_bootstrap_nodes(cx);
         }
-    }
-
-    /// Finds out where the node with this key is; [`DhtEvent::LookupDone`] tells.
-    pub(crate) fn lookup(&mut self, cx: &mut Context<'_>, key: PublicKey) -> LookupId {
-        let number = self.next_lookup;
-        if self.lookups.len() < self.config.max_lookups {
-            self.begin(cx.now, key, Reason::User);
-            self.drive_lookups(cx);
-        } else {
-            self.next_lookup += 1;
-            let (lookup, address, hops) = (LookupId(number), None, 0);
-            self.events.push_back(DhtEvent::LookupDone { lookup, key, address, hops });
-        }
-        LookupId(number)
     }
 
     /// What the bootstrap info offers from now on.
@@ -325,90 +292,6 @@ impl Dht {
         self.joined = (now, 0);
         self.next_random = now + RANDOM_INTERVAL;
         self.events.push_back(DhtEvent::Connected);
-    }
-
-    /// Begins a lookup; the caller drives it.
-    fn begin(&mut self, now: Time, target: PublicKey, reason: Reason) {
-        let own = self.keys.public();
-        let width = if reason == Reason::Refresh { REFRESH_WIDTH } else { LOOKUP_WIDTH };
-        let deadline = now + self.config.lookup_timeout;
-        let lookup = Lookup::new(own, target, width, deadline, reason == Reason::User);
-        let number = self.next_lookup;
-        self.next_lookup += 1;
-        self.lookups.push(Running { number, reason, lookup, wake: now });
-    }
-
-    /// Lets every lookup that is due go on.
-    fn drive_lookups(&mut self, cx: &mut Context<'_>) {
-        let mut index = 0;
-        while index < self.lookups.len() {
-            if self.lookups[index].wake > cx.now {
-                index += 1;
-            } else if self.drive_lookup(cx, index) {
-                let ended = self.lookups.swap_remove(index);
-                self.ended(cx.now, &ended);
-            }
-        }
-    }
-
-    /// Lets one lookup go on until it waits; true if it is over.
-    fn drive_lookup(&mut self, cx: &mut Context<'_>, index: usize) -> bool {
-        let running = &mut self.lookups[index];
-        loop {
-            match running.lookup.step(cx.now) {
-                Step::Done => return true,
-                Step::Wait(until) => {
-                    running.wake = until;
-                    return false;
-                }
-                Step::Seed => {
-                    let target = running.lookup.target();
-                    for node in self.table.closest(&target, LOOKUP_WIDTH, cx.now, |_| true) {
-                        running.lookup.seed(node.key, node.address);
-                    }
-                }
-                Step::Ask(key, address) => {
-                    let (target, number) = (running.lookup.target(), running.number);
-                    let purpose = Purpose::Lookup(number);
-                    let id = self.requests.open(&mut self.rng, cx.now, key, address, purpose);
-                    match id {
-                        Some(id) => {
-                            let packet = packets::nodes_request(
-                                &mut self.keys,
-                                &mut self.rng,
-                                &key,
-                                target,
-                                id,
-                            );
-                            cx.transmit(address, packet);
-                        }
-                        None => cx.drop_packet(DropReason::LimitReached),
-                    }
-                }
-            }
-        }
-    }
-
-    /// Tells the result of a lookup, or goes on joining.
-    fn ended(&mut self, now: Time, ended: &Running) {
-        match ended.reason {
-            Reason::User => {
-                let (lookup, key) = (LookupId(ended.number), ended.lookup.target());
-                let (address, hops) =
-                    ended.lookup.found().map_or((None, 0), |(at, hops)| (Some(at), hops));
-                self.events.push_back(DhtEvent::LookupDone { lookup, key, address, hops });
-            }
-            // The neighbourhood is known: now the far buckets, once.
-            Reason::Join if self.joined.1 == 1 => {
-                for bucket in 0..self.table.depth() {
-                    if self.table.has_room(bucket) {
-                        let target = self.table.random_key(bucket, &mut self.rng);
-                        self.begin(now, target, Reason::Refresh);
-                    }
-                }
-            }
-            Reason::Join | Reason::Refresh => {}
-        }
     }
 
     fn request_nodes(
