@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use toktok_sim::scenario::{World, mesh};
+use toktok_sim::scenario::{World, mesh, tdfs};
 use toktok_sim::{Chance, Loss};
 
 /// Thousands of the shipped TokTok stacks in virtual time, replayable by seed.
@@ -19,6 +19,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Nodes of the mesh join through one of them; do they converge, do they find each other?
     Mesh(Mesh),
+    /// Nodes store files, a part of them dies at once, others fetch; what is left, from how far away?
+    Tdfs(Tdfs),
 }
 
 /// What every scenario takes.
@@ -68,6 +70,38 @@ impl Mesh {
             seed: self.common.seed,
             world: self.common.world(),
             ..mesh::Plan::default()
+        }
+    }
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Tdfs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// How many nodes.
+    #[arg(long, default_value_t = 500)]
+    pub(crate) nodes: usize,
+    /// How many files of 1 kB to 1 MB are stored, and fetched by other nodes.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) files: usize,
+    /// How many percent of the nodes die at once before the files are fetched.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..100))]
+    pub(crate) dying: u32,
+    /// Seconds between the deaths and the first fetch.
+    #[arg(long, default_value_t = 60)]
+    pub(crate) mourning: u64,
+}
+
+impl Tdfs {
+    pub(crate) fn plan(&self) -> tdfs::Plan {
+        tdfs::Plan {
+            nodes: self.nodes,
+            files: self.files,
+            dying: Chance::percent(self.dying),
+            mourning: Duration::from_secs(self.mourning),
+            seed: self.common.seed,
+            world: self.common.world(),
+            ..tdfs::Plan::default()
         }
     }
 }

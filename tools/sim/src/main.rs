@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
-use toktok_sim::scenario::mesh;
+use toktok_sim::scenario::{mesh, tdfs};
 
 use args::{Args, Command, Common};
 use measure::Measure;
@@ -33,6 +33,7 @@ fn main() -> ExitCode {
     let Args { command } = Args::parse();
     let done = match command {
         Command::Mesh(args) => run_mesh(&args),
+        Command::Tdfs(args) => run_tdfs(&args),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -56,6 +57,21 @@ fn run_mesh(args: &args::Mesh) -> Result<bool, String> {
     written.map_err(|error| format!("the trace could not be written: {error}"))?;
     let cost = measure.end(outcome.virtual_seconds, plan.nodes);
     print(&args.common, &Report { scenario: "mesh", ok: outcome.is_good(), outcome, cost })
+}
+
+fn run_tdfs(args: &args::Tdfs) -> Result<bool, String> {
+    let plan = args.plan();
+    let mut lines = open_trace(&args.common)?;
+    let measure = Measure::begin();
+    let prepare = |sim: &mut tdfs::TdfsSim| {
+        if let Some(file) = lines.take() {
+            sim.trace().write_lines(Box::new(file));
+        }
+    };
+    let (outcome, written) = tdfs::run(&plan, prepare, |failure| eprintln!("{failure}"));
+    written.map_err(|error| format!("the trace could not be written: {error}"))?;
+    let cost = measure.end(outcome.virtual_seconds, plan.nodes);
+    print(&args.common, &Report { scenario: "tdfs", ok: outcome.is_good(), outcome, cost })
 }
 
 fn open_trace(common: &Common) -> Result<Option<BufWriter<File>>, String> {

@@ -1,6 +1,6 @@
 //! A report for people.
 
-use toktok_sim::scenario::{Summary, mesh};
+use toktok_sim::scenario::{Summary, mesh, tdfs};
 
 use crate::measure::Cost;
 
@@ -32,6 +32,30 @@ impl Rows for mesh::Outcome {
             ("packets a node second", format!("{:.2}", self.packets_a_node_second)),
             ("bytes a node second", format!("{:.0}", self.bytes_a_node_second)),
             ("refused a million", format!("{:.0}", self.refused_a_million)),
+            ("stale deadlines", self.stale_deadlines.to_string()),
+            ("trace hash", self.trace_hash.clone()),
+        ]
+    }
+}
+
+impl Rows for tdfs::Outcome {
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let times = |times: f64| format!("{times:.1} bytes");
+        vec![
+            ("nodes", format!("{}, of which {} died", self.nodes, self.died)),
+            ("seed", self.seed.to_string()),
+            ("virtual time", format!("{} s", self.virtual_seconds)),
+            ("files stored", share(self.puts_done, self.puts)),
+            ("bytes stored", self.bytes_stored.to_string()),
+            ("time to store", summary(&self.put_millis, " ms")),
+            ("files fetched right", share(self.gets_right, self.gets)),
+            ("time to fetch", summary(&self.get_millis, " ms")),
+            ("path of a block, hops", summary(&self.path_hops, "")),
+            ("sessions a node", summary(&self.sessions, "")),
+            ("neighbours a node", summary(&self.neighbours, "")),
+            ("moved a byte stored", times(self.bytes_moved_a_byte_stored)),
+            ("moved a byte fetched", times(self.bytes_moved_a_byte_delivered)),
+            ("on disk a byte stored", times(self.disk_bytes_a_byte_stored)),
             ("stale deadlines", self.stale_deadlines.to_string()),
             ("trace hash", self.trace_hash.clone()),
         ]

@@ -169,6 +169,12 @@ impl<M: Machine<Event: Debug>, I: IoModel<M>> Sim<M, I> {
         Some(result)
     }
 
+    /// Gives a running node a command without draining it: the caller does so, by [`Sim::command`],
+    /// when what the command will ask for lies ready.
+    pub fn prepare<R>(&mut self, node: NodeIndex, command: impl FnOnce(&mut M) -> R) -> Option<R> {
+        Some(command(self.nodes[node.0].machine.as_mut()?))
+    }
+
     /// Lets everything happen until `until`, inclusive, and sets the time to it.
     pub fn run_until(&mut self, until: Time, observer: &mut impl Observer<M>) {
         while let Some((at, what)) = self.queue.pop_until(until) {

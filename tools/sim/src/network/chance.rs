@@ -23,6 +23,11 @@ impl Chance {
         Self::per_million(parts.saturating_mul(10_000))
     }
 
+    /// That share of `count` things, rounded down.
+    pub const fn of(self, count: usize) -> usize {
+        (count as u64 * self.0 as u64 / Self::WHOLE as u64) as usize
+    }
+
     /// Draws. Certainty draws nothing, so that a fault that is off leaves the stream as it is.
     pub fn draw(self, rng: &mut Rng) -> bool {
         match self.0 {

@@ -1,8 +1,10 @@
 //! Runs that answer a question about a layer.
 
+pub mod disk;
 pub mod mesh;
 mod nearest;
 mod summary;
+pub mod tdfs;
 mod world;
 
 pub use nearest::Keys;
