@@ -1,0 +1,227 @@
+//! The command line: what a person can ask for, and nothing of how it is done.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand};
+use toktok_mesh::PublicKey;
+
+use crate::api::client;
+use crate::error::NodeError;
+use crate::node::Fault;
+use crate::{demo, output, run};
+
+/// Message, store and compute without servers: a node of the TokTok network, and the commands that
+/// talk to it.
+#[derive(Debug, Parser)]
+#[command(name = "toktok", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node in the foreground until SIGINT or SIGTERM.
+    Run(RunArgs),
+    /// Show the running node's key and addresses.
+    Id(Client),
+    /// Show what the running node is doing.
+    Status(Client),
+    /// Store a file in the network and print the capability that fetches it.
+    Put(PutArgs),
+    /// Fetch a file by its capability.
+    Get(GetArgs),
+    /// Run a WebAssembly program over a stored file, in pieces, on other nodes.
+    Compute(ComputeArgs),
+    /// Show it all on this machine: a network of processes, a file, failures, a liar, a result.
+    Demo(DemoArgs),
+    /// Execute one work unit from standard input: what a node starts for each program, in a process
+    /// of its own under resource limits.
+    #[command(name = "__execute", hide = true)]
+    Execute,
+}
+
+/// `toktok run`
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The folder of the node's key, blocks and control socket; made if it is not there.
+    #[arg(long)]
+    pub(crate) data_dir: PathBuf,
+    /// A node to begin with; may be given several times.
+    #[arg(long, value_name = "HOST:PORT:KEYHEX")]
+    pub(crate) bootstrap: Vec<BootstrapNode>,
+    /// The UDP port; 0 means any free one.
+    #[arg(long, default_value_t = 33445)]
+    pub(crate) udp_port: u16,
+    /// The address to bind.
+    #[arg(long, default_value = "0.0.0.0")]
+    pub(crate) bind: std::net::IpAddr,
+    /// Disk space to give to the network, in MiB.
+    #[arg(long, default_value_t = 4096, value_name = "MIB")]
+    pub(crate) give: u64,
+    /// Work units to run at once for others; 0 means none.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) slots: usize,
+    /// Print JSON: first one object with the node's key, ports and control address.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Stop when standard input ends: a node that must not outlive its starter.
+    #[arg(long, hide = true)]
+    pub(crate) until_stdin_closes: bool,
+    /// Misbehave on purpose, to show that others notice.
+    #[arg(long, hide = true)]
+    pub(crate) fault: Option<Fault>,
+}
+
+/// How to reach the running node.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Client {
+    /// The data folder of the running node.
+    #[arg(long)]
+    pub(crate) data_dir: PathBuf,
+    /// Print JSON, one object a step.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `toktok put`
+#[derive(Debug, Args)]
+pub(crate) struct PutArgs {
+    #[command(flatten)]
+    pub(crate) client: Client,
+    /// The file to store.
+    pub(crate) file: PathBuf,
+}
+
+/// `toktok get`
+#[derive(Debug, Args)]
+pub(crate) struct GetArgs {
+    #[command(flatten)]
+    pub(crate) client: Client,
+    /// The capability that `put` printed.
+    pub(crate) capability: String,
+    /// Where to write the file.
+    #[arg(long, short)]
+    pub(crate) output: PathBuf,
+}
+
+/// `toktok compute`
+#[derive(Debug, Args)]
+pub(crate) struct ComputeArgs {
+    #[command(flatten)]
+    pub(crate) client: Client,
+    /// The program: a WebAssembly module that reads standard input and writes standard output.
+    pub(crate) program: PathBuf,
+    /// The capability of the file to compute over.
+    pub(crate) input: String,
+    /// Where to write the result; standard output if not given.
+    #[arg(long, short)]
+    pub(crate) output: Option<PathBuf>,
+    /// How many different nodes run each piece.
+    #[arg(long, default_value_t = 2)]
+    pub(crate) replicas: u32,
+    /// Bytes of input a piece.
+    #[arg(long, default_value_t = 64 << 10, value_name = "BYTES")]
+    pub(crate) piece: u64,
+    /// Seconds that one piece may run before it is killed.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub(crate) unit_timeout: u64,
+    /// Let nodes of one network run both copies of a piece: for your own machines, not for strangers.
+    #[arg(long)]
+    pub(crate) one_network: bool,
+}
+
+/// `toktok demo`
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// The file to store and compute over; a text made from this machine's licence texts if not given.
+    pub(crate) file: Option<PathBuf>,
+    /// How many nodes, each a process of its own.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(8..=64))]
+    pub(crate) nodes: u16,
+    /// What is drawn by lot (who stores, who dies, who lies) is drawn from this number.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print JSON, one object a step.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A node to begin with: `HOST:PORT:KEYHEX`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct BootstrapNode {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Its key.
+    pub key: PublicKey,
+}
+
+impl FromStr for BootstrapNode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (endpoint, key) = text.rsplit_once(':').ok_or("expected HOST:PORT:KEYHEX")?;
+        let key = key.parse().map_err(|error| format!("the key: {error}"))?;
+        let mut found = std::net::ToSocketAddrs::to_socket_addrs(endpoint)
+            .map_err(|error| format!("the address {endpoint}: {error}"))?;
+        let address = found.next().ok_or_else(|| format!("{endpoint} has no address"))?;
+        Ok(Self { address, key })
+    }
+}
+
+/// Parses the arguments, does what they say, prints what came of it.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Command::Execute = cli.command {
+        return toktok_tdc::engine::child_main();
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output::failure(&NodeError::Runtime(error)),
+    };
+    let outcome = runtime.block_on(dispatch(cli.command));
+    // Workers may be in the middle of a disk write; a process that ends does not wait for more.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::failure(&error),
+    }
+}
+
+async fn dispatch(command: Command) -> Result<(), NodeError> {
+    match command {
+        Command::Run(args) => run::run(args).await,
+        Command::Id(args) => client::id(&args).await,
+        Command::Status(args) => client::status(&args).await,
+        Command::Put(args) => client::put(&args).await,
+        Command::Get(args) => client::get(&args).await,
+        Command::Compute(args) => client::compute(&args).await,
+        Command::Demo(args) => demo::demo(args).await,
+        // Handled before the runtime was started: the child needs none.
+        Command::Execute => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn bootstrap_nodes_say_what_is_wrong() {
+        let key = "ab".repeat(32);
+        let node: BootstrapNode = format!("127.0.0.1:33445:{key}").parse().unwrap();
+        assert_eq!(node.address, "127.0.0.1:33445".parse().unwrap());
+        assert!("127.0.0.1".parse::<BootstrapNode>().unwrap_err().contains("HOST:PORT"));
+        let short = "127.0.0.1:1:abcd".parse::<BootstrapNode>().unwrap_err();
+        assert!(short.contains("64"), "{short}");
+    }
+}

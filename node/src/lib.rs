@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod api;
+pub mod cli;
+mod data_dir;
+mod demo;
+mod error;
+mod node;
+mod output;
+mod run;
+
+pub use data_dir::DataDir;
+pub use error::NodeError;
+pub use node::{Fault, Node, NodeConfig};
