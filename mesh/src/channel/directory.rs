@@ -30,4 +30,10 @@ impl Directory {
     pub(crate) fn remove(&mut self, id: ChannelId) {
         self.places.remove(&id);
     }
+
+    /// True if there are no channels.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
 }

@@ -11,6 +11,8 @@ pub mod lan;
 pub mod onion;
 pub mod relay;
 pub mod session;
+pub mod stack;
+pub mod tdfs;
 pub mod tox_id;
 
 /// What fuzzing calls: it must neither panic nor hang, whatever the bytes are.
@@ -28,6 +30,8 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("relay", relay::relay),
     ("root", file::root),
     ("session", session::session),
+    ("stack", stack::stack),
+    ("tdfs_message", tdfs::tdfs_message),
     ("tox_id", tox_id::tox_id),
 ];
 
