@@ -200,11 +200,14 @@ impl Stack {
                 }
             }
             mesh::Event::ConnectFailed { peer, .. } => {
+                // It may have moved: next time the DHT is asked. Seeds keep their address.
+                if !self.seeds.contains(peer) {
+                    self.hints.remove(peer);
+                }
                 self.core.router_mut().handle_connect_failed(now, *peer);
             }
             mesh::Event::SessionDown { peer, .. } => {
                 self.lingering.remove(peer);
-                self.hints.remove(peer);
             }
             mesh::Event::ChannelOpened { channel, peer, protocol, incoming } => {
                 if protocol == PROTOCOL {

@@ -95,6 +95,8 @@ impl Router {
             let words = self.farewell(GoodbyeReason::Full, None);
             return self.outputs.push_back(Output::Part(peer, Some(words.encode())));
         }
+        // A new channel in the place of an old one: what that owed will not come.
+        self.handle_link_down(now, peer);
         self.membership.connected(&peer);
         self.links.insert(peer, Link::new(now));
         let hello = Hello {

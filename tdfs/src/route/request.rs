@@ -198,13 +198,23 @@ impl Router {
     /// if there is no other. True beside an empty list: there are some, but their queues are full.
     fn first_hops(&self, request: &OwnRequest) -> (Vec<PublicKey>, bool) {
         let needs_room = matches!(request.job, Job::Put { .. });
-        let usable: Vec<_> = self.links.iter().filter(|(_, link)| Self::is_usable(link)).collect();
+        let usable = self.usable_links();
         let room = |link: &Link| !needs_room || link.queue.has_room(None);
-        let open = usable.iter().filter(|(_, link)| room(link)).map(|(peer, _)| **peer);
+        let open = usable.iter().filter(|(_, link)| room(link)).map(|(peer, _)| *peer);
         let open: Vec<PublicKey> = open.collect();
         let fresh = open.iter().filter(|peer| !request.first_hops.contains(peer)).copied();
         let fresh: Vec<PublicKey> = fresh.collect();
         (if fresh.is_empty() { open } else { fresh }, !usable.is_empty())
+    }
+
+    /// The neighbours that an own request may begin with: those that are not silent. If all are, more
+    /// likely this node is slow than all of them are gone.
+    fn usable_links(&self) -> Vec<(PublicKey, &Link)> {
+        let named = self.links.iter().filter(|(_, link)| link.identity().is_some());
+        let named: Vec<_> = named.map(|(peer, link)| (*peer, link)).collect();
+        let usable: Vec<_> =
+            named.iter().filter(|(_, link)| Self::is_usable(link)).copied().collect();
+        if usable.is_empty() { named } else { usable }
     }
 
     /// Begins what waited for room, as far as there is some.
@@ -212,8 +222,7 @@ impl Router {
         if self.requests.parked.is_empty() {
             return;
         }
-        let room = |link: &Link| Self::is_usable(link) && link.queue.has_room(None);
-        while self.links.values().any(room) {
+        while self.usable_links().iter().any(|(_, link)| link.queue.has_room(None)) {
             let Some(id) = self.requests.parked.pop_front() else { return };
             if let Some(request) = self.requests.active.get_mut(&id) {
                 request.parked = false;
