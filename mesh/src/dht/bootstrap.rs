@@ -1,8 +1,10 @@
-//! Nodes that the user named, and when to ask them: at once, again while they are silent, and again
-//! when everybody else has gone.
+//! Nodes that the user named, and when to ask them: at once, again while they are silent, at once when
+//! everybody else has gone, and now and then in any case, for a network that fell in two finds together
+//! only through nodes that it did not choose itself.
 
 use super::config::{
-    BOOTSTRAP_ATTEMPTS, BOOTSTRAP_RETRY, BOOTSTRAP_RETRY_MAX, MAX_BOOTSTRAP_NODES,
+    BOOTSTRAP_ATTEMPTS, BOOTSTRAP_RETRY, BOOTSTRAP_RETRY_MAX, BOOTSTRAP_REVISIT,
+    MAX_BOOTSTRAP_NODES,
 };
 use crate::wire::{Address, PublicKey, Time};
 
@@ -10,15 +12,9 @@ use crate::wire::{Address, PublicKey, Time};
 struct BootstrapNode {
     key: PublicKey,
     address: Address,
+    /// Times it was asked since it answered last.
     attempts: u32,
-    has_answered: bool,
     due: Time,
-}
-
-impl BootstrapNode {
-    fn is_needed(&self, connected: bool) -> bool {
-        !connected || !self.has_answered && self.attempts < BOOTSTRAP_ATTEMPTS
-    }
 }
 
 /// The bootstrap nodes.
@@ -34,30 +30,40 @@ impl Bootstrap {
         if self.nodes.len() == MAX_BOOTSTRAP_NODES {
             self.nodes.remove(0);
         }
-        self.nodes.push(BootstrapNode { key, address, attempts: 0, has_answered: false, due: now });
+        self.nodes.push(BootstrapNode { key, address, attempts: 0, due: now });
     }
 
     /// Notes that a node answered, if it is one of these.
-    pub(super) fn answered(&mut self, key: &PublicKey) {
+    pub(super) fn answered(&mut self, now: Time, key: &PublicKey) {
         for node in self.nodes.iter_mut().filter(|node| node.key == *key) {
-            node.has_answered = true;
             node.attempts = 0;
+            node.due = now + BOOTSTRAP_REVISIT;
         }
     }
 
-    /// A node to ask now.
+    /// Nobody else is left: all are due.
+    pub(super) fn hurry(&mut self, now: Time) {
+        for node in &mut self.nodes {
+            node.due = node.due.min(now);
+        }
+    }
+
+    /// A node to ask now. While others answer, a silent one is given up until the next visit.
     pub(super) fn take_due(&mut self, now: Time, connected: bool) -> Option<(PublicKey, Address)> {
-        let is_due = |node: &&mut BootstrapNode| node.due <= now && node.is_needed(connected);
-        let node = self.nodes.iter_mut().find(is_due)?;
-        let pause = BOOTSTRAP_RETRY * 2_u32.pow(node.attempts.min(6));
-        node.due = now + pause.min(BOOTSTRAP_RETRY_MAX);
+        let node = self.nodes.iter_mut().find(|node| node.due <= now)?;
+        let pause = if connected && node.attempts >= BOOTSTRAP_ATTEMPTS {
+            BOOTSTRAP_REVISIT
+        } else {
+            BOOTSTRAP_RETRY_MAX.min(BOOTSTRAP_RETRY * 2_u32.pow(node.attempts.min(6)))
+        };
+        node.due = now + pause;
         node.attempts += 1;
         Some((node.key, node.address))
     }
 
     /// When the next node is due.
-    pub(super) fn deadline(&self, connected: bool) -> Option<Time> {
-        self.nodes.iter().filter(|node| node.is_needed(connected)).map(|node| node.due).min()
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.nodes.iter().map(|node| node.due).min()
     }
 }
 
@@ -65,22 +71,29 @@ impl Bootstrap {
 mod tests {
     use super::*;
 
+    fn asked(bootstrap: &mut Bootstrap, connected: bool, times: usize) -> Vec<u64> {
+        let mut asked = Vec::new();
+        for _ in 0..times {
+            let now = bootstrap.deadline().unwrap();
+            assert!(bootstrap.take_due(now, connected).is_some());
+            asked.push(now.as_secs());
+        }
+        asked
+    }
+
     #[test]
-    fn asks_a_silent_node_ever_less_often_but_never_gives_up_while_alone() {
+    fn asks_a_silent_node_ever_less_often_but_never_gives_up() {
         let (key, address) = (PublicKey([1; 32]), Address::udp(([10, 0, 0, 1], 1).into()));
         let mut bootstrap = Bootstrap::default();
         bootstrap.add(Time::ZERO, key, address);
-        let mut asked = Vec::new();
-        for _ in 0..9 {
-            let now = bootstrap.deadline(false).unwrap();
-            assert!(bootstrap.take_due(now, false).is_some());
-            asked.push(now.as_secs());
-        }
-        assert_eq!(asked, [0, 1, 3, 7, 15, 31, 63, 123, 183]);
-        assert_eq!(bootstrap.deadline(true), None, "others answer, and this one had its chances");
-        bootstrap.answered(&key);
-        assert_eq!(bootstrap.deadline(true), None);
-        assert!(bootstrap.deadline(false).is_some(), "alone again");
+        assert_eq!(asked(&mut bootstrap, false, 9), [0, 1, 3, 7, 15, 31, 63, 123, 183]);
+        bootstrap.add(Time::ZERO, key, address);
+        assert_eq!(asked(&mut bootstrap, true, 8), [0, 1, 3, 7, 15, 31, 631, 1_231]);
+        bootstrap.answered(Time::ZERO, &key);
+        assert_eq!(asked(&mut bootstrap, true, 2), [600, 601]);
+        bootstrap.answered(Time::ZERO, &key);
+        bootstrap.hurry(Time::from_secs(7));
+        assert_eq!(asked(&mut bootstrap, false, 2), [7, 8], "alone again");
     }
 
     #[test]

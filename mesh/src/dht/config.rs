@@ -60,7 +60,10 @@ pub(super) const BOOTSTRAP_RETRY: Duration = Duration::from_secs(1);
 /// … up to this.
 pub(super) const BOOTSTRAP_RETRY_MAX: Duration = Duration::from_secs(60);
 
-/// Times a silent bootstrap node is asked while other nodes do answer.
+/// A bootstrap node is asked this often although all is well.
+pub(super) const BOOTSTRAP_REVISIT: Duration = Duration::from_secs(600);
+
+/// Times a silent bootstrap node is asked again while other nodes do answer, until the next visit.
 pub(super) const BOOTSTRAP_ATTEMPTS: u32 = 5;
 
 /// Requests of one lookup that are under way at once (Kademlia's alpha).

@@ -164,11 +164,8 @@ impl Dht {
         for wake in self.lookups.iter().map(|running| running.wake) {
             next = next.min(wake);
         }
-        let others = [
-            self.candidates.deadline(),
-            self.bootstrap.deadline(self.connected),
-            self.services.deadline(),
-        ];
+        let others =
+            [self.candidates.deadline(), self.bootstrap.deadline(), self.services.deadline()];
         for deadline in others.into_iter().flatten() {
             next = next.min(deadline);
         }
@@ -181,8 +178,9 @@ impl Dht {
             self.request_nodes(cx, key, address, self.keys.public(), Purpose::Refresh);
             self.consider_service(cx.now, key, address);
         }
-        if self.table.is_empty() {
+        if self.connected && self.table.is_empty() {
             self.connected = false;
+            self.bootstrap.hurry(cx.now);
         }
         if self.next_random <= cx.now {
             self.next_random = cx.now + RANDOM_INTERVAL;
@@ -268,7 +266,7 @@ impl Dht {
         address: Address,
         purpose: Purpose,
     ) {
-        self.bootstrap.answered(&key);
+        self.bootstrap.answered(cx.now, &key);
         // Spread over the interval, so that nodes met together are not asked together.
         let spread = self.rng.below(REFRESH_INTERVAL.as_micros() as u64);
         let first_request = cx.now + core::time::Duration::from_micros(spread);

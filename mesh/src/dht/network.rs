@@ -30,6 +30,8 @@ pub(super) struct Network {
     pub(super) members: BTreeMap<Address, Member>,
     /// Of a thousand datagrams, so many are lost.
     pub(super) loss_per_mille: u64,
+    /// Nothing passes between members below and from this number on.
+    pub(super) split: Option<usize>,
     pub(super) sent: u64,
     /// The latest datagram of each kind to each address.
     latest: BTreeMap<(Address, u8), Vec<u8>>,
@@ -44,6 +46,7 @@ impl Network {
             now: Time::from_secs(1),
             members: BTreeMap::new(),
             loss_per_mille: 10,
+            split: None,
             sent: 0,
             latest: BTreeMap::new(),
             rng: Rng::from_seed([seed; 32]),
@@ -120,7 +123,11 @@ impl Network {
     pub(super) fn transmit(&mut self, from: Address, to: Address, datagram: Vec<u8>) {
         self.sent += 1;
         self.latest.insert((to, datagram[0]), datagram.clone());
-        if !self.rng.chance(self.loss_per_mille, 1_000) {
+        let is_cut = self.split.is_some_and(|number| {
+            let border = Self::address(number);
+            (from < border) != (to < border)
+        });
+        if !is_cut && !self.rng.chance(self.loss_per_mille, 1_000) {
             let delay = core::time::Duration::from_micros(10_000 + self.rng.below(40_000));
             self.enqueue(self.now + delay, Happening::Arrival { from, to, datagram });
         }

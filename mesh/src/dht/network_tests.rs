@@ -160,6 +160,26 @@ fn a_node_that_comes_back_elsewhere_is_found_there() {
 }
 
 #[test]
+fn a_network_that_fell_in_two_for_long_finds_together_again() {
+    let mut network = Network::joined(17, 40, 100);
+    network.run_secs(15);
+    network.split = Some(20);
+    network.run_secs(400);
+    let far = Network::address(30);
+    let knows_far = |network: &Network| {
+        let members = network.members.iter().filter(|(address, _)| **address < far);
+        let key = network.members[&far].key;
+        members.filter(|(_, m)| m.dht.close_nodes().any(|(known, _)| known == key)).count()
+    };
+    let own_half = knows_far(&network);
+    assert!(own_half <= 10, "the other half has forgotten it");
+    network.split = None;
+    network.run_secs(700);
+    assert_eq!(network.converged(), 40);
+    assert!(knows_far(&network) > own_half);
+}
+
+#[test]
 fn a_node_whose_bootstrap_node_comes_late_joins_when_it_comes() {
     let mut network = Network::new(5);
     network.add(1, &DhtConfig::default());
