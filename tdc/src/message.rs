@@ -400,3 +400,112 @@ fn write_source(source: &UnitSource) -> proto::lease::Source {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn lease() -> impl Strategy<Value = LeaseId> {
+        any::<u64>().prop_map(LeaseId)
+    }
+
+    fn source() -> impl Strategy<Value = UnitSource> {
+        let boundary =
+            prop_oneof![Just(Boundary::Exact), Just(Boundary::Newline), Just(Boundary::Whitespace)];
+        let piece = (any::<u32>(), 0_u64..1 << 20, any::<u32>(), boundary).prop_map(
+            |(from, len, rest, boundary)| {
+                let (from, rest) = (u64::from(from), u64::from(rest));
+                UnitSource::Piece(Piece { from, to: from + len, input_len: from + len + rest, boundary })
+            },
+        );
+        let numbers = (any::<u32>(), any::<u32>()).prop_map(|(from, len)| UnitSource::Numbers {
+            from: from.into(),
+            to: u64::from(from) + u64::from(len),
+        });
+        prop_oneof![piece, numbers]
+    }
+
+    fn offer() -> impl Strategy<Value = Message> {
+        let text = "[a-z:]{1,80}";
+        let limits = (any::<u64>(), any::<u32>(), any::<u64>());
+        let arguments = proptest::collection::vec("[ -~]{0,30}", 0..config::MAX_ARGUMENTS);
+        (any::<u64>(), text, proptest::option::of(text), arguments, any::<[u8; 32]>(), limits)
+            .prop_map(|(job, program, input, arguments, seed, (memory_bytes, wall, output_bytes))| {
+                let wall = Duration::from_millis(wall.into());
+                let limits = Limits { memory_bytes, wall, output_bytes };
+                let canonical_nans = memory_bytes % 2 == 0;
+                let job = JobId(job);
+                Message::Offer(Offer { job, program, input, arguments, seed, limits, canonical_nans })
+            })
+    }
+
+    fn of_worker() -> impl Strategy<Value = Message> {
+        let hash = any::<[u8; 32]>;
+        let data = proptest::collection::vec(any::<u8>(), 0..300);
+        prop_oneof![
+            any::<u32>().prop_map(|version| Message::Hello { version }),
+            (any::<u64>(), 1..=config::MAX_CREDIT)
+                .prop_map(|(job, units)| Message::Pull { job: JobId(job), units }),
+            lease().prop_map(|lease| Message::Return { lease }),
+            proptest::collection::vec(lease(), 0..MAX_BEATS)
+                .prop_map(|leases| Message::Heartbeat { leases }),
+            (lease(), hash()).prop_map(|(lease, commitment)| Message::Commit { lease, commitment }),
+            (lease(), ".{0,100}").prop_map(|(lease, message)| Message::Failed {
+                lease,
+                kind: FailureKind::Data,
+                message
+            }),
+            (lease(), hash(), hash(), 0..=config::MAX_OUTPUT_BYTES).prop_map(
+                |(lease, nonce, result, length)| {
+                    Message::Reveal { lease, nonce, result: ResultHash(result), length }
+                }
+            ),
+            (lease(), 0..=config::MAX_OUTPUT_BYTES, data)
+                .prop_map(|(lease, offset, data)| Message::Output { lease, offset, data: data.into() }),
+        ]
+    }
+
+    fn of_client() -> impl Strategy<Value = Message> {
+        prop_oneof![
+            offer(),
+            (any::<u64>(), lease(), 0..config::MAX_UNITS as u32, source()).prop_map(
+                |(job, lease, unit, source)| Message::Lease { job: JobId(job), lease, unit, source }
+            ),
+            lease().prop_map(|lease| Message::AskReveal { lease }),
+            lease().prop_map(|lease| Message::AskOutput { lease }),
+            lease().prop_map(|lease| Message::Release { lease }),
+            any::<u64>().prop_map(|job| Message::Withdraw { job: JobId(job) }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(message in prop_oneof![of_worker(), of_client()]) {
+            prop_assert_eq!(Message::decode(message.encode()), Ok(message));
+        }
+
+        #[test]
+        fn garbage_does_no_harm(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(message) = Message::decode(bytes.into()) {
+                prop_assert_eq!(Message::decode(message.encode()), Ok(message));
+            }
+        }
+    }
+
+    #[test]
+    fn limits_are_enforced() {
+        let output = |len, offset| {
+            Message::Output { lease: LeaseId(1), offset, data: vec![0; len].into() }.encode()
+        };
+        assert!(Message::decode(output(config::OUTPUT_CHUNK, 0)).is_ok());
+        let too_long = Message::decode(output(config::OUTPUT_CHUNK + 1, 0));
+        assert_eq!(too_long, Err(BadMessage::Field("data")));
+        let too_far = Message::decode(output(0, config::MAX_OUTPUT_BYTES + 1));
+        assert_eq!(too_far, Err(BadMessage::Field("offset")));
+        let beats = Message::Heartbeat { leases: vec![LeaseId(1); MAX_BEATS + 1] }.encode();
+        assert_eq!(Message::decode(beats), Err(BadMessage::Field("leases")));
+        assert_eq!(Message::decode(Bytes::new()), Err(BadMessage::NoBody));
+    }
+}

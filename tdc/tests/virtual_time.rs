@@ -8,7 +8,7 @@ use support::{Nature, World, model};
 use toktok_tdc::engine::Lie;
 use toktok_tdc::job::{Boundary, Reduce, Split};
 use toktok_tdc::wire::{Rng, Time};
-use toktok_tdc::{Event, JobError, JobReport, JobSpec};
+use toktok_tdc::{JobError, JobEvent, JobReport, JobSpec};
 
 /// A job over numbers, one a unit, whose result is the units' results one behind the other.
 fn numbers(units: u64) -> JobSpec {
@@ -143,7 +143,7 @@ fn audits_find_a_pair_that_agrees_on_everything() {
     // The only two living workers lie in concert: after the first audit nobody is left to work.
     let error = world.run(spec).unwrap_err();
     assert!(matches!(error, JobError::Deadline { .. }));
-    let liars = world.events.iter().filter(|e| matches!(e, Event::LiarFound { .. })).count();
+    let liars = world.events.iter().filter(|e| matches!(e, JobEvent::LiarFound { .. })).count();
     assert_eq!(liars, 2);
 }
 

@@ -11,7 +11,7 @@ use toktok_tdc::job::ResultHash;
 use toktok_tdc::message::Message;
 use toktok_tdc::wire::{PublicKey, Rng, Time};
 use toktok_tdc::{
-    Action, Core, DataError, Donation, Event, JobError, JobReport, JobSpec, Role, TaskId,
+    Action, Core, DataError, Donation, JobError, JobEvent, JobReport, JobSpec, Role, TaskId,
     TaskResult,
 };
 
@@ -76,7 +76,7 @@ pub struct World {
     order: u64,
     rng: Rng,
     pub files: BTreeMap<String, Bytes>,
-    pub events: Vec<Event>,
+    pub events: Vec<JobEvent>,
     /// Which workers were ever given a unit.
     pub given: BTreeMap<u32, BTreeSet<usize>>,
     trace: blake3::Hasher,
@@ -168,11 +168,11 @@ impl World {
             self.now = at;
             self.handle(what);
             if let Some(end) = self.events.pop_if(|e| {
-                matches!(e, Event::JobDone { .. } | Event::JobFailed { .. })
+                matches!(e, JobEvent::JobDone { .. } | JobEvent::JobFailed { .. })
             }) {
                 return match end {
-                    Event::JobDone { report, .. } => Ok(report),
-                    Event::JobFailed { error, .. } => Err(error),
+                    JobEvent::JobDone { report, .. } => Ok(report),
+                    JobEvent::JobFailed { error, .. } => Err(error),
                     _ => unreachable!("selected above"),
                 };
             }
