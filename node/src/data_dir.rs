@@ -105,10 +105,6 @@ impl DataDir {
         serde_json::from_str(&text)
             .map_err(|error| NodeError::Api(format!("{}: {error}", self.api_file().display())))
     }
-
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
-    }
 }
 
 fn parse_seed(text: &str) -> Result<[u8; 32], String> {

@@ -12,4 +12,4 @@ mod run;
 
 pub use data_dir::DataDir;
 pub use error::NodeError;
-pub use node::{Fault, Node, NodeConfig};
+pub use node::{ComputeRequest, Fault, Node, NodeConfig, Progress};

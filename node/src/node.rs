@@ -126,9 +126,8 @@ impl Node {
             .map_err(|error| NodeError::Store(error.to_string()))?;
         let executor = executor(&config).map_err(|error| start(&error))?;
         let donation = Donation { slots: config.slots, ..Donation::default() };
-        let mut builder = Tdc::builder(config.key, Box::new(store), executor)
-            .donation(donation)
-            .udp(config.udp);
+        let mut builder =
+            Tdc::builder(config.key, Box::new(store), executor).donation(donation).udp(config.udp);
         for (address, key) in config.bootstrap {
             builder = builder.bootstrap(address, key);
         }
@@ -232,7 +231,6 @@ impl Node {
         let report = self.tdc.run(spec, told).await.map_err(failed)?;
         Ok(computed(&report))
     }
-
 }
 
 /// What runs programs: this very program in child processes, or a liar around it.

@@ -90,7 +90,14 @@ fn programs_that_are_none_or_never_end() {
         let path = folder.path().join("program.wasm");
         fs::write(&path, program).unwrap();
         complaint(&toktok(&[
-            "compute", "--data-dir", &dir, text(&path), &capability, "--unit-timeout", timeout, "--one-network",
+            "compute",
+            "--data-dir",
+            &dir,
+            text(&path),
+            &capability,
+            "--unit-timeout",
+            timeout,
+            "--one-network",
         ]))
     };
     let said = compute(b"#!/bin/sh\necho hello\n", "5");

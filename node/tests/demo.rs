@@ -8,8 +8,10 @@ fn the_demo_ends_well_and_says_so() {
     let text = String::from_utf8_lossy(&output.stdout);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}\n{said}");
-    let steps: Vec<serde_json::Value> =
-        text.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect();
+    let steps: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a JSON object a line"))
+        .collect();
     assert_eq!(steps.last().expect("steps")["ok"], true);
     let compute = steps.iter().find(|step| step["step"] == "compute").expect("a compute step");
     assert!(compute["words"].as_u64().expect("a count") > 100_000);
