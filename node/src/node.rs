@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use toktok_mesh::runtime::{Clock, system_rng};
+use toktok_mesh::runtime::system_rng;
 use toktok_mesh::{Address, NodeKey, PublicKey};
 use toktok_tdc::engine::{ChildExecutor, Executor, Lie, LyingExecutor};
 use toktok_tdc::job::{Boundary, Limits, Split};
@@ -121,7 +121,7 @@ impl Node {
     pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
         let start = |error: &dyn fmt::Display| NodeError::Start(error.to_string());
         let rng = system_rng().map_err(|error| start(&error))?;
-        let options = RocksOptions::new(config.give, Clock::start().now());
+        let options = RocksOptions::new(config.give);
         let store = RocksStore::open(&config.blocks, options, rng.child("store"))
             .map_err(|error| NodeError::Store(error.to_string()))?;
         let executor = executor(&config).map_err(|error| start(&error))?;

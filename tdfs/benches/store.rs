@@ -30,7 +30,7 @@ fn written() -> Option<u64> {
 }
 
 fn open(path: &std::path::Path) -> RocksStore {
-    let options = RocksOptions::new(1 << 34, Time::ZERO);
+    let options = RocksOptions::new(1 << 34);
     RocksStore::open(path, options, Rng::from_seed([1; 32])).unwrap()
 }
 

@@ -33,7 +33,7 @@ fn block(number: u64) -> Block {
 }
 
 fn open(path: &Path) -> RocksStore {
-    let options = RocksOptions::new(1 << 32, Time::ZERO);
+    let options = RocksOptions::new(1 << 32);
     RocksStore::open(path, options, Rng::from_seed([1; 32])).unwrap()
 }
 

@@ -119,6 +119,9 @@ pub enum StoreError {
 
 /// Where blocks lie. Calls block until they are done; a runtime makes them on a worker.
 ///
+/// A store keeps expiries as the numbers they are and compares them with no clock. A runtime gives a
+/// store that outlives its process expiries on a clock that does so too (the wall clock).
+///
 /// Implement `salt`, `write`, `get`, `visit`, `usage` and `flush`, and prove it with [`conformance`].
 pub trait BlockStore: Send {
     /// The secret that this store's keys are made with; the same for the life of the store.

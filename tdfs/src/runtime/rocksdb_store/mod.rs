@@ -54,17 +54,15 @@ const NONCE: [u8; 12] = [0; 12];
 /// How to open a [`RocksStore`].
 #[derive(Clone, Copy, Debug)]
 pub struct RocksOptions {
-    /// Most bytes of blocks. The disk holds up to some 10% more.
+    /// Most bytes of blocks. The disk holds up to twice as many for a while, until deleted blocks are
+    /// collected.
     pub quota: u64,
-    /// Wall-clock time (since 1970) at the driver's [`Time::ZERO`]: expiries outlive the process.
-    pub epoch: Duration,
 }
 
 impl RocksOptions {
-    /// A quota, and a driver for which it is `now`.
-    pub fn new(quota: u64, now: Time) -> Self {
-        let now = Duration::from_micros(now.as_micros());
-        Self { quota, epoch: unix().saturating_sub(now) }
+    /// A store that takes `quota` bytes of blocks.
+    pub const fn new(quota: u64) -> Self {
+        Self { quota }
     }
 }
 
@@ -78,8 +76,7 @@ fn unix() -> Duration {
 struct Entry {
     size: BlockSize,
     epoch: u32,
-    /// Wall-clock microseconds since 1970.
-    expires: u64,
+    expires: Time,
 }
 
 impl Entry {
@@ -88,7 +85,7 @@ impl Entry {
         let fields = [u8::from(self.size == BlockSize::Bulk)]
             .into_iter()
             .chain(self.epoch.to_be_bytes())
-            .chain(self.expires.to_be_bytes());
+            .chain(self.expires.as_micros().to_be_bytes());
         fields.zip(&mut bytes).for_each(|(from, to)| *to = from);
         bytes
     }
@@ -100,7 +97,8 @@ impl Entry {
             1 => BlockSize::Bulk,
             _ => return Err(DecodeError::Invalid("block size")),
         };
-        let entry = Self { size, epoch: reader.u32()?, expires: reader.u64()? };
+        let (epoch, expires) = (reader.u32()?, Time::from_micros(reader.u64()?));
+        let entry = Self { size, epoch, expires };
         reader.finish()?;
         Ok(entry)
     }
@@ -209,18 +207,6 @@ impl RocksStore {
         Ok(value)
     }
 
-    /// Wall-clock microseconds of a driver's moment.
-    fn to_wall(&self, time: Time) -> u64 {
-        let epoch = u64::try_from(self.options.epoch.as_micros()).unwrap_or(u64::MAX);
-        epoch.saturating_add(time.as_micros())
-    }
-
-    /// The driver's moment of a wall-clock one.
-    fn to_driver(&self, wall: u64) -> Time {
-        let epoch = u64::try_from(self.options.epoch.as_micros()).unwrap_or(u64::MAX);
-        Time::from_micros(wall.saturating_sub(epoch))
-    }
-
     /// What every key of a batch is before it and after it, in the order of keys.
     fn plan(&self, batch: &[Write]) -> Result<BTreeMap<StoreKey, Change>, StoreError> {
         let mut plan: BTreeMap<StoreKey, Change> = BTreeMap::new();
@@ -244,12 +230,11 @@ impl RocksStore {
                     if change.after.is_none_or(|entry| entry.epoch != epoch) {
                         change.value = Some(self.seal(block)?);
                     }
-                    let expires = self.to_wall(*expires);
-                    change.after = Some(Entry { size: block.size(), epoch, expires });
+                    change.after = Some(Entry { size: block.size(), epoch, expires: *expires });
                 }
                 Write::Rescore { expires, .. } => {
                     if let Some(entry) = &mut change.after {
-                        entry.expires = self.to_wall(*expires);
+                        entry.expires = *expires;
                     }
                 }
                 Write::Remove { .. } => (change.after, change.value) = (None, None),
@@ -334,8 +319,7 @@ impl BlockStore for RocksStore {
 
     fn visit(&self, tell: &mut dyn FnMut(Held)) -> Result<(), StoreError> {
         self.each_entry(&mut |key, entry| {
-            let expires = self.to_driver(entry.expires);
-            tell(Held { key, size: entry.size, expires });
+            tell(Held { key, size: entry.size, expires: entry.expires });
         })
     }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::store::conformance::{self, Subject};
 
 fn options(quota: u64) -> RocksOptions {
-    RocksOptions { quota, epoch: Duration::from_secs(1_700_000_000) }
+    RocksOptions::new(quota)
 }
 
 fn open(path: &Path) -> Result<RocksStore, OpenError> {
@@ -100,18 +100,6 @@ fn a_damaged_value_is_found_out() {
 }
 
 #[test]
-fn expiries_are_wall_clock_time_on_disk() {
-    let directory = tempfile::tempdir().unwrap();
-    open(directory.path()).unwrap().put(&block(1), EXPIRES).unwrap();
-    // The next process began 5 s later.
-    let options = RocksOptions { epoch: Duration::from_secs(1_700_000_005), ..options(1 << 20) };
-    let store = RocksStore::open(directory.path(), options, Rng::from_seed([1; 32])).unwrap();
-    let mut expiries = Vec::new();
-    store.visit(&mut |held| expiries.push(held.expires)).unwrap();
-    assert_eq!(expiries, [Time::from_secs(4)]);
-}
-
-#[test]
 fn putting_again_in_a_later_epoch_writes_anew_and_the_old_key_goes() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path()).unwrap();
@@ -132,7 +120,7 @@ fn putting_again_in_a_later_epoch_writes_anew_and_the_old_key_goes() {
 
 #[test]
 fn entries_come_back_and_nothing_else_is_one() {
-    let entry = Entry { size: BlockSize::Bulk, epoch: 7, expires: 9 };
+    let entry = Entry { size: BlockSize::Bulk, epoch: 7, expires: EXPIRES };
     assert_eq!(Entry::decode(&entry.encode()), Ok(entry));
     assert!(Entry::decode(&[2; 13]).is_err() && Entry::decode(&[0; 12]).is_err());
 }
