@@ -17,20 +17,20 @@ use toktok_tdc::{
 
 /// How a worker behaves.
 #[derive(Clone, Copy, Debug)]
-pub struct Nature {
+pub(crate) struct Nature {
     /// Time for one unit.
-    pub unit: Duration,
+    pub(crate) unit: Duration,
     /// How it lies, if it does.
-    pub lie: Option<Lie>,
+    pub(crate) lie: Option<Lie>,
     /// Dead from then on, without a word.
-    pub dies: Time,
+    pub(crate) dies: Time,
     /// The network it is in.
-    pub network: u64,
+    pub(crate) network: u64,
 }
 
 impl Nature {
     /// Honest, one second a unit, immortal, in a network of its own.
-    pub fn honest(index: u64) -> Self {
+    pub(crate) fn honest(index: u64) -> Self {
         Self { unit: Duration::from_secs(1), lie: None, dies: Time::MAX, network: index }
     }
 }
@@ -69,21 +69,21 @@ impl Ord for Entry {
 }
 
 /// Node 0 has the jobs; all others work.
-pub struct World {
-    pub now: Time,
+pub(crate) struct World {
+    pub(crate) now: Time,
     nodes: Vec<Node>,
     heap: BinaryHeap<Reverse<Entry>>,
     order: u64,
     rng: Rng,
-    pub files: BTreeMap<String, Bytes>,
-    pub events: Vec<JobEvent>,
+    pub(crate) files: BTreeMap<String, Bytes>,
+    pub(crate) events: Vec<JobEvent>,
     /// Which workers were ever given a unit.
-    pub given: BTreeMap<u32, BTreeSet<usize>>,
+    pub(crate) given: BTreeMap<u32, BTreeSet<usize>>,
     trace: blake3::Hasher,
 }
 
 /// What the model program makes of a unit: a number that depends on every byte.
-pub fn model(stdin: &[u8]) -> String {
+pub(crate) fn model(stdin: &[u8]) -> String {
     let hash = blake3::hash(stdin);
     let [a, b, c, d, ..] = *hash.as_bytes();
     format!("{}\n", u32::from_be_bytes([a, b, c, d]))
@@ -102,7 +102,7 @@ fn execute(execution: &Execution) -> Result<String, ExecuteError> {
 }
 
 impl World {
-    pub fn new(seed: u8, natures: &[Nature]) -> Self {
+    pub(crate) fn new(seed: u8, natures: &[Nature]) -> Self {
         let rng = Rng::from_seed([seed; 32]);
         let mut keys = rng.child("keys");
         let owner = Nature::honest(u64::MAX);
@@ -145,12 +145,8 @@ impl World {
         }
     }
 
-    pub fn key(&self, node: usize) -> PublicKey {
+    pub(crate) fn key(&self, node: usize) -> PublicKey {
         self.nodes[node].key
-    }
-
-    pub fn core(&self, node: usize) -> &Core {
-        &self.nodes[node].core
     }
 
     fn push(&mut self, at: Time, what: What) {
@@ -159,7 +155,7 @@ impl World {
     }
 
     /// Runs a job to its end.
-    pub fn run(&mut self, spec: JobSpec) -> Result<JobReport, JobError> {
+    pub(crate) fn run(&mut self, spec: JobSpec) -> Result<JobReport, JobError> {
         self.nodes[0].core.submit(self.now, spec).unwrap();
         for node in 0..self.nodes.len() {
             self.drain(node);
@@ -181,7 +177,7 @@ impl World {
     }
 
     /// Names everything that happened.
-    pub fn trace_hash(&self) -> blake3::Hash {
+    pub(crate) fn trace_hash(&self) -> blake3::Hash {
         self.trace.finalize()
     }
 

@@ -12,6 +12,7 @@ pub mod onion;
 pub mod relay;
 pub mod session;
 pub mod stack;
+pub mod tdc;
 pub mod tdfs;
 pub mod tox_id;
 
@@ -31,6 +32,8 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("root", file::root),
     ("session", session::session),
     ("stack", stack::stack),
+    ("tdc_core", tdc::tdc_core),
+    ("tdc_message", tdc::tdc_message),
     ("tdfs_message", tdfs::tdfs_message),
     ("tox_id", tox_id::tox_id),
 ];
