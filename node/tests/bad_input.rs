@@ -103,7 +103,7 @@ fn programs_that_are_none_or_never_end() {
     let said = compute(b"#!/bin/sh\necho hello\n", "5");
     assert!(said.contains("WebAssembly"), "{said}");
     let said = compute(FOREVER, "1");
-    assert!(said.contains("second") || said.contains("time"), "{said}");
+    assert!(said.contains("did not end within 1000 ms"), "{said}");
 }
 
 /// `(module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))`

@@ -1,5 +1,7 @@
 //! Randomness that is handed in: one seed a process, one labelled stream a child.
 
+use core::fmt;
+
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng};
 use ring::hmac;
@@ -8,10 +10,17 @@ use ring::hmac;
 ///
 /// A machine gives each child its own [`Rng::child`] stream, so that one more draw in the DHT does
 /// not shift every later choice of a recorded seed.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Rng {
     seed: [u8; 32],
     stream: ChaCha20Rng,
+}
+
+impl fmt::Debug for Rng {
+    /// Never shows the seed: every key made here follows from it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rng(…)")
+    }
 }
 
 impl Rng {
@@ -96,6 +105,11 @@ mod tests {
         a.u64();
         assert_eq!(a.child("dht").u64(), b.child("dht").u64());
         assert_ne!(b.child("dht").u64(), b.child("session").u64());
+    }
+
+    #[test]
+    fn a_printed_generator_tells_nothing() {
+        assert_eq!(format!("{:?}", Rng::from_seed([7; 32])), "Rng(…)");
     }
 
     #[test]
