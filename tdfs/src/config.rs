@@ -10,6 +10,7 @@ use crate::route::Puzzle;
 #[non_exhaustive]
 pub struct RouteConfig {
     /// How hard a location is to come by. The same in a whole network, or nodes refuse each other.
+    /// 16 tries of a millisecond: a first step, for a node must start in a moment on a small machine.
     pub puzzle: Puzzle,
     /// Most neighbours, each a standing session. 20 keeps sessions cheap now; 32 to 64 is the design's
     /// aim, when relays and congestion control can carry them.
@@ -64,7 +65,7 @@ pub struct RouteConfig {
 impl Default for RouteConfig {
     fn default() -> Self {
         Self {
-            puzzle: Puzzle { zero_bits: 6, memory_kib: 1024, passes: 1 },
+            puzzle: Puzzle { zero_bits: 4, memory_kib: 1024, passes: 1 },
             max_neighbours: 20,
             wanted_neighbours: 16,
             leaf_side: 5,

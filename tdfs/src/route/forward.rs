@@ -202,7 +202,10 @@ impl Router {
                 let address = *address;
                 match Block::verify(address, data) {
                     Ok(block) => self.pass_back(now, id, block, hops),
-                    Err(_) => self.reject(now, id, peer),
+                    Err(_) => {
+                        self.shun(now, peer);
+                        self.try_another(now, id, Failure::DeadEnd);
+                    }
                 }
             }
             (Job::Put { .. }, answer @ Answer::Put(Ok(_)))
@@ -224,14 +227,6 @@ impl Router {
         }
         let (outcome, hops) = (Ok(block.into_bytes()), hops.saturating_add(1));
         self.finish(now, id, Answer::Get { outcome, hops });
-    }
-
-    /// A block came back that is another one.
-    pub(super) fn reject(&mut self, now: Time, id: u64, peer: PublicKey) {
-        let _ = peer;
-        self.stats.poisoned += 1;
-        self.drops.count(DropReason::Forged);
-        self.try_another(now, id, Failure::DeadEnd);
     }
 
     /// The hop led nowhere. If the region itself has answered that is final; otherwise another hop may

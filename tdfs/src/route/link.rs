@@ -14,6 +14,8 @@ use super::{Output, RouteEvent, Router};
 const MAX_STRANGERS: usize = 8;
 /// How long a hello may take.
 const HELLO_TIMEOUT: core::time::Duration = core::time::Duration::from_secs(10);
+/// How long a neighbour that lied is not taken back.
+const SHUNNED: core::time::Duration = core::time::Duration::from_secs(3600);
 /// A change of the own load that neighbours are told of.
 const LOAD_STEP: u8 = 48;
 
@@ -70,6 +72,15 @@ impl Router {
     /// True if `peer` is a neighbour that said a proper hello.
     pub(super) fn is_neighbour(&self, peer: &PublicKey) -> bool {
         self.links.get(peer).is_some_and(|link| link.identity.is_some())
+    }
+
+    /// A neighbour handed over another block than was asked for. Honest relays check what they hand
+    /// on, so that it is this one that lies: it goes, and is not taken back for [`SHUNNED`].
+    pub(super) fn shun(&mut self, now: Time, peer: PublicKey) {
+        self.stats.poisoned += 1;
+        self.drops.count(DropReason::Forged);
+        self.part(now, peer, None);
+        self.membership.shun(peer, now + SHUNNED);
     }
 
     /// Queues a message for `peer`; false if there is no room or no such link.
@@ -150,6 +161,10 @@ impl Router {
     pub(super) fn handle_hello(&mut self, now: Time, peer: PublicKey, hello: &Hello) {
         if self.is_neighbour(&peer) {
             return self.drops.count(DropReason::Unsolicited);
+        }
+        if self.membership.is_shunned(&peer, now) {
+            self.drops.count(DropReason::Refused);
+            return self.part(now, peer, None);
         }
         // The key first: the puzzle costs memory and time.
         let claimed = hello.id.mesh_key().filter(|key| *key == peer);

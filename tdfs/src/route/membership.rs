@@ -30,6 +30,8 @@ struct Candidate {
     failures: u32,
     not_before: Time,
     connecting: Option<Time>,
+    /// It lied: not a neighbour until then.
+    shunned: Time,
 }
 
 /// Whom this node has heard of.
@@ -81,6 +83,17 @@ impl Membership {
         if known.failures >= MAX_FAILURES {
             self.candidates.remove(&peer);
         }
+    }
+
+    /// A node lied: it is left alone until `until`.
+    pub(super) fn shun(&mut self, peer: PublicKey, until: Time) {
+        let known = self.candidates.entry(peer).or_default();
+        (known.not_before, known.shunned) = (until, until);
+    }
+
+    /// True if a node is to be left alone because it lied.
+    pub(super) fn is_shunned(&self, peer: &PublicKey, now: Time) -> bool {
+        self.candidates.get(peer).is_some_and(|known| known.shunned > now)
     }
 
     fn connecting(&self) -> usize {

@@ -100,16 +100,12 @@ impl Router {
             (Job::Get { address }, Answer::Fetch(Some(data))) => {
                 match Block::verify(*address, data) {
                     Ok(block) => return self.pass_back(now, id, block, 0),
-                    Err(_) => {
-                        self.stats.poisoned += 1;
-                        self.drops.count(DropReason::Forged);
-                    }
+                    Err(_) => self.shun(now, peer),
                 }
             }
             (Job::Put { .. }, Answer::Hold(None)) | (Job::Get { .. }, Answer::Fetch(None)) => {}
             _ => self.drops.count(DropReason::Malformed),
         }
-        let _ = peer;
         self.ask_members(now, id);
     }
 }
