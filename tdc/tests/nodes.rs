@@ -16,7 +16,10 @@ use toktok_tdc::{JobEvent, JobReport, JobSpec, Tdc};
 use toktok_tdfs::store::MemoryStore;
 
 /// Slow machines and busy ones included.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The job gives up before the test does, and says how far it came.
+const DEADLINE: Duration = Duration::from_secs(70);
 
 async fn network(count: usize, liar: Option<usize>) -> Vec<Tdc> {
     let mut nodes: Vec<Tdc> = Vec::new();
@@ -60,12 +63,17 @@ async fn count_on(nodes: &[Tdc], text: &str, program: &'static [u8]) -> Result<J
     };
     let (program, input) = (put(program.to_vec()).await, put(text.into()).await);
     let mut job = JobSpec::map_reduce(program, input);
-    job.split = Split::Bytes { unit_bytes: 20_000, boundary: Boundary::Whitespace };
+    job.split = Split::Bytes { unit_bytes: 50_000, boundary: Boundary::Whitespace };
     job.policy.distinct_networks = false;
-    job.policy.deadline = PATIENCE;
+    job.policy.deadline = DEADLINE;
     let mut units_done = 0;
     let report = owner
-        .run(job, |event| units_done += u32::from(matches!(event, JobEvent::UnitDone { .. })))
+        .run(job, |event| {
+            units_done += u32::from(matches!(event, JobEvent::UnitDone { .. }));
+            if !matches!(event, JobEvent::JobDone { .. }) {
+                println!("{event:?}");
+            }
+        })
         .await?;
     assert!(units_done >= report.units);
     Ok(report)

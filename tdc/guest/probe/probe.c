@@ -18,13 +18,16 @@ static void echo(void) {
         fwrite(buffer, 1, got, stdout);
 }
 
+/* Where the compiler cannot see what becomes of a pointer. */
+static char *volatile kept;
+
 /* Takes memory until there is no more. */
 static void bomb(void) {
     for (;;) {
-        char *block = malloc(1 << 20);
-        if (!block)
+        kept = malloc(1 << 20);
+        if (!kept)
             abort();
-        memset(block, 1, 1 << 20);
+        memset(kept, 1, 1 << 20);
     }
 }
 
