@@ -114,7 +114,7 @@ impl Stack {
 
     /// Gets to know the network through a node of which key and address are known.
     pub fn bootstrap(&mut self, now: Time, address: Address, key: PublicKey) {
-        self.hints.insert(key, address.clone());
+        self.hints.insert(key, address);
         if !self.seeds.contains(&key) {
             self.seeds.push(key);
         }
@@ -135,7 +135,7 @@ impl Stack {
     /// Makes a session for the layer above, or keeps the one there is until [`Stack::release`].
     pub fn connect(&mut self, now: Time, peer: PublicKey) {
         self.held.insert(peer);
-        let hint = self.hints.get(&peer).cloned();
+        let hint = self.hints.get(&peer).copied();
         self.mesh.connect(now, peer, hint);
     }
 
@@ -193,12 +193,8 @@ impl Stack {
     /// Takes an event of the mesh; gives back what the layer above may want.
     fn handle_mesh(&mut self, now: Time, event: mesh::Event) -> Option<mesh::Event> {
         match &event {
-            mesh::Event::SessionUp { peer } => {
-                // One of two must open the channel: the smaller key.
-                if self.me < *peer {
-                    self.open(now, *peer);
-                }
-            }
+            // One of two must open the channel: the smaller key.
+            mesh::Event::SessionUp { peer } if self.me < *peer => self.open(now, *peer),
             mesh::Event::ConnectFailed { peer, .. } => {
                 // It may have moved: next time the DHT is asked. Seeds keep their address.
                 if !self.seeds.contains(peer) {
@@ -231,11 +227,11 @@ impl Stack {
                 return None;
             }
             mesh::Event::Writable { channel } if self.ours.contains_key(channel) => return None,
-            mesh::Event::ServiceNode { key, address, services } => {
-                if services.iter().any(|service| service == PROTOCOL) {
-                    self.learn_hint(*key, address.clone());
-                    self.core.router_mut().add_candidate(now, *key);
-                }
+            mesh::Event::ServiceNode { key, address, services }
+                if services.iter().any(|service| service == PROTOCOL) =>
+            {
+                self.learn_hint(*key, *address);
+                self.core.router_mut().add_candidate(now, *key);
             }
             _ => {}
         }
@@ -299,7 +295,7 @@ impl Stack {
         match output {
             core::Output::Connect(peer) if self.mesh.is_connected(peer) => self.open(now, peer),
             core::Output::Connect(peer) => {
-                let hint = self.hints.get(&peer).cloned();
+                let hint = self.hints.get(&peer).copied();
                 self.mesh.connect(now, peer, hint);
             }
             core::Output::Part(peer, words) => {

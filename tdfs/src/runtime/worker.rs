@@ -46,7 +46,7 @@ impl Offset {
         Time::from_micros(time.as_micros().saturating_add(self.0))
     }
 
-    const fn from_wall(self, time: Time) -> Time {
+    const fn to_process(self, time: Time) -> Time {
         Time::from_micros(time.as_micros().saturating_sub(self.0))
     }
 }
@@ -58,7 +58,7 @@ impl Offset {
 pub fn facts(store: &dyn BlockStore, now: Time) -> Result<StoreFacts, StoreError> {
     let offset = Offset::at(now);
     let mut facts = StoreFacts::of(store)?;
-    facts.held.iter_mut().for_each(|held| held.expires = offset.from_wall(held.expires));
+    facts.held.iter_mut().for_each(|held| held.expires = offset.to_process(held.expires));
     Ok(facts)
 }
 
@@ -184,6 +184,6 @@ mod tests {
         let offset = Offset::at(Time::from_secs(3600));
         let expires = Time::from_secs(5000);
         assert!(offset.to_wall(expires) > Time::from_secs(1_700_000_000));
-        assert_eq!(offset.from_wall(offset.to_wall(expires)), expires);
+        assert_eq!(offset.to_process(offset.to_wall(expires)), expires);
     }
 }
