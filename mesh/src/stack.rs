@@ -82,8 +82,15 @@ impl Stack {
     pub fn connect(&mut self, now: Time, peer: PublicKey, hint: Option<Address>) {
         let known = self.dht.address_of(&peer, now);
         let mut env = self.base.env(now, self.dht.keys());
-        self.sessions.connect(peer, hint.into_iter().chain(known), &mut env);
+        self.sessions.connect(peer, peer, hint.into_iter().chain(known), &mut env);
         self.begin_searches(now);
+    }
+
+    /// As [`Stack::connect`], to a Tox client: its DHT key is another one than its long-term key `peer`,
+    /// and changes with each of its starts.
+    pub fn connect_tox(&mut self, now: Time, peer: PublicKey, dht_key: PublicKey, at: Address) {
+        let mut env = self.base.env(now, self.dht.keys());
+        self.sessions.connect(peer, dht_key, [at].into_iter(), &mut env);
     }
 
     /// Ends the session with `peer`, if there is one, and gives up making one.

@@ -86,6 +86,14 @@ impl HalfOpen {
         }
     }
 
+    /// This side wants the session too.
+    pub(super) fn begin(&mut self, dht_key: PublicKey) {
+        self.outgoing = true;
+        if self.offer.is_none() {
+            self.dht_key = dht_key;
+        }
+    }
+
     /// Where the peer answered from, if it did.
     pub(super) fn address(&self) -> Option<Address> {
         self.offer.as_ref().and(self.candidates.first().copied())
@@ -114,7 +122,9 @@ impl HalfOpen {
     /// True if no address is known or none answers, and no lookup is under way.
     pub(super) fn wants_search(&self) -> bool {
         let silent = self.candidates.is_empty() || self.retry_after > FIRST_RETRY;
-        self.outgoing && !self.searching && self.offer.is_none() && silent
+        // A lookup finds DHT keys only.
+        let findable = self.dht_key == self.peer;
+        self.outgoing && findable && !self.searching && self.offer.is_none() && silent
     }
 
     /// Tries one more address.

@@ -1,0 +1,150 @@
+//! What the stack asks of its sessions.
+
+use bytes::Bytes;
+
+use super::handshake::HalfOpen;
+use super::peer::{Established, Peer};
+use super::{Body, Sessions};
+use crate::channel::ChannelId;
+use crate::env::Env;
+use crate::error::{CloseReason, ConnectError, OpenError, PacketError, SendError};
+use crate::event::Event;
+use crate::wire::session::{MAX_CRYPTO_DATA, data_id};
+use crate::wire::{Address, PublicKey};
+
+impl Sessions {
+    /// Makes a session with the owner of `key`, whose DHT key is `dht_key` (a Tox client's is another
+    /// one) and who may be at these addresses.
+    pub(crate) fn connect(
+        &mut self,
+        key: PublicKey,
+        dht_key: PublicKey,
+        addresses: impl Iterator<Item = Address>,
+        env: &mut Env<'_>,
+    ) {
+        if self.is_connected(&key) {
+            return;
+        }
+        let full = self.peers.len() >= env.config.max_sessions && !self.peers.contains_key(&key);
+        if full || key == env.keys.public() {
+            let reason = if full { ConnectError::TooManySessions } else { ConnectError::OwnKey };
+            env.events.push_back(Event::ConnectFailed { peer: key, reason });
+            return;
+        }
+        let peer = self.peers.entry(key).or_insert_with(|| Box::new(Peer::new(key)));
+        peer.wanted = true;
+        let half =
+            peer.half.get_or_insert_with(|| Box::new(HalfOpen::new(env.now, key, true, env.rng)));
+        half.outgoing = true;
+        for address in addresses {
+            half.add_candidate(address, env);
+        }
+        self.search_or_tidy(key);
+        self.wake(key);
+    }
+
+    /// Ends the session with a peer, and one in the making.
+    pub(crate) fn disconnect(&mut self, key: PublicKey, env: &mut Env<'_>) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.fail(ConnectError::Cancelled, env);
+        if let Some(established) = &mut peer.established {
+            let packet = established.link.send_kill();
+            env.transmit(established.address, packet);
+        }
+        self.end(key, CloseReason::Local, env);
+        self.tidy(key);
+    }
+
+    /// True while a session stands.
+    pub(crate) fn is_connected(&self, key: &PublicKey) -> bool {
+        self.established_with(key).is_some()
+    }
+
+    /// Sessions that stand.
+    pub(crate) fn count(&self) -> usize {
+        self.established
+    }
+
+    /// Where a peer is.
+    pub(crate) fn address(&self, key: &PublicKey) -> Option<Address> {
+        self.established_with(key).map(|established| established.address)
+    }
+
+    fn established_with(&self, key: &PublicKey) -> Option<&Established> {
+        self.peers.get(key)?.established.as_ref()
+    }
+
+    fn established_mut(&mut self, key: &PublicKey) -> Option<&mut Established> {
+        self.peers.get_mut(key)?.established.as_mut()
+    }
+
+    /// Opens a channel.
+    pub(crate) fn open(
+        &mut self,
+        key: PublicKey,
+        protocol: &str,
+        env: &mut Env<'_>,
+    ) -> Result<ChannelId, OpenError> {
+        let established = self.established_mut(&key).ok_or(OpenError::NotConnected)?;
+        let channel = established.channels.open(protocol, env)?;
+        self.wake(key);
+        Ok(channel)
+    }
+
+    /// Closes a channel.
+    pub(crate) fn close(&mut self, channel: ChannelId, env: &mut Env<'_>) {
+        let Some((key, number)) = env.directory.find(channel) else { return };
+        if let Some(established) = self.established_mut(&key) {
+            established.channels.close(number, env);
+            self.wake(key);
+        }
+    }
+
+    /// Queues a message.
+    pub(crate) fn send(
+        &mut self,
+        channel: ChannelId,
+        message: Bytes,
+        env: &mut Env<'_>,
+    ) -> Result<(), SendError> {
+        let (key, number) = env.directory.find(channel).ok_or(SendError::Unknown)?;
+        let established = self.established_mut(&key).ok_or(SendError::Unknown)?;
+        established.channels.send(number, message)?;
+        self.wake(key);
+        Ok(())
+    }
+
+    /// Bytes that may be queued on a channel of a peer now.
+    pub(crate) fn send_space(&self, (key, number): (PublicKey, u32)) -> usize {
+        self.established_with(&key).map_or(0, |it| it.channels.send_space(number))
+    }
+
+    /// Sends a Tox packet that is no channel's.
+    pub(crate) fn send_packet(
+        &mut self,
+        key: PublicKey,
+        id: u8,
+        data: Bytes,
+        env: &mut Env<'_>,
+    ) -> Result<(), PacketError> {
+        let established = self.established_mut(&key).ok_or(PacketError::NotConnected)?;
+        if data.len() >= MAX_CRYPTO_DATA {
+            return Err(PacketError::TooLarge);
+        }
+        match id {
+            data_id::HELLO | data_id::CHANNEL => return Err(PacketError::Reserved),
+            id if data_id::LOSSY.contains(&id) => {
+                let packet = established.link.send_lossy(env.now, id, &data);
+                env.transmit(established.address, packet);
+            }
+            id if data_id::LOSSLESS.contains(&id) => {
+                if !established.channels.push_packet(Body::new(id, data)) {
+                    return Err(PacketError::Full);
+                }
+            }
+            _ => return Err(PacketError::Reserved),
+        }
+        self.wake(key);
+        Ok(())
+    }
+}
