@@ -35,7 +35,7 @@ impl Sessions {
         peer.wanted = true;
         let half =
             peer.half.get_or_insert_with(|| Box::new(HalfOpen::new(env.now, key, true, env.rng)));
-        half.outgoing = true;
+        half.begin(dht_key);
         for address in addresses {
             half.add_candidate(address, env);
         }
