@@ -53,9 +53,7 @@ pub(crate) fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], ParseKeyE
     }
     let mut bytes = [0; N];
     for (index, digit) in text.bytes().enumerate() {
-        let value = (digit as char)
-            .to_digit(16)
-            .ok_or(ParseKeyError::Digit { position: index })?;
+        let value = (digit as char).to_digit(16).ok_or(ParseKeyError::Digit { position: index })?;
         bytes[index / 2] = bytes[index / 2] << 4 | value as u8;
     }
     Ok(bytes)
