@@ -14,9 +14,9 @@ pub mod stack;
 pub mod verify;
 pub mod worker;
 
+pub use self::core::Core;
 pub use action::{Action, DataError, Role, TaskId, TaskResult};
 pub use coordinator::{Event as JobEvent, JobError, JobReport};
-pub use self::core::Core;
 pub use job::{InvalidJob, JobId, JobSpec};
 #[cfg(feature = "runtime")]
 pub use runtime::Tdc;

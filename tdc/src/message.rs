@@ -417,7 +417,12 @@ mod tests {
         let piece = (any::<u32>(), 0_u64..1 << 20, any::<u32>(), boundary).prop_map(
             |(from, len, rest, boundary)| {
                 let (from, rest) = (u64::from(from), u64::from(rest));
-                UnitSource::Piece(Piece { from, to: from + len, input_len: from + len + rest, boundary })
+                UnitSource::Piece(Piece {
+                    from,
+                    to: from + len,
+                    input_len: from + len + rest,
+                    boundary,
+                })
             },
         );
         let numbers = (any::<u32>(), any::<u32>()).prop_map(|(from, len)| UnitSource::Numbers {
@@ -432,13 +437,23 @@ mod tests {
         let limits = (any::<u64>(), any::<u32>(), any::<u64>());
         let arguments = proptest::collection::vec("[ -~]{0,30}", 0..config::MAX_ARGUMENTS);
         (any::<u64>(), text, proptest::option::of(text), arguments, any::<[u8; 32]>(), limits)
-            .prop_map(|(job, program, input, arguments, seed, (memory_bytes, wall, output_bytes))| {
-                let wall = Duration::from_millis(wall.into());
-                let limits = Limits { memory_bytes, wall, output_bytes };
-                let canonical_nans = memory_bytes % 2 == 0;
-                let job = JobId(job);
-                Message::Offer(Offer { job, program, input, arguments, seed, limits, canonical_nans })
-            })
+            .prop_map(
+                |(job, program, input, arguments, seed, (memory_bytes, wall, output_bytes))| {
+                    let wall = Duration::from_millis(wall.into());
+                    let limits = Limits { memory_bytes, wall, output_bytes };
+                    let canonical_nans = memory_bytes % 2 == 0;
+                    let job = JobId(job);
+                    Message::Offer(Offer {
+                        job,
+                        program,
+                        input,
+                        arguments,
+                        seed,
+                        limits,
+                        canonical_nans,
+                    })
+                },
+            )
     }
 
     fn of_worker() -> impl Strategy<Value = Message> {
@@ -462,8 +477,9 @@ mod tests {
                     Message::Reveal { lease, nonce, result: ResultHash(result), length }
                 }
             ),
-            (lease(), 0..=config::MAX_OUTPUT_BYTES, data)
-                .prop_map(|(lease, offset, data)| Message::Output { lease, offset, data: data.into() }),
+            (lease(), 0..=config::MAX_OUTPUT_BYTES, data).prop_map(|(lease, offset, data)| {
+                Message::Output { lease, offset, data: data.into() }
+            }),
         ]
     }
 
@@ -471,7 +487,12 @@ mod tests {
         prop_oneof![
             offer(),
             (any::<u64>(), lease(), 0..config::MAX_UNITS as u32, source()).prop_map(
-                |(job, lease, unit, source)| Message::Lease { job: JobId(job), lease, unit, source }
+                |(job, lease, unit, source)| Message::Lease {
+                    job: JobId(job),
+                    lease,
+                    unit,
+                    source
+                }
             ),
             lease().prop_map(|lease| Message::AskReveal { lease }),
             lease().prop_map(|lease| Message::AskOutput { lease }),

@@ -1,6 +1,11 @@
 //! Both executors against the conformance suite, and what only a child process can promise. Without
 //! libtest, for this program is its own child process.
-#![expect(clippy::print_stdout, reason = "it is its own test harness")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and may print"
+)]
 
 use core::time::Duration;
 use std::process::ExitCode;
@@ -57,7 +62,11 @@ fn children_are_used_again_and_then_replaced() {
         assert_eq!(executor.execute(&unit), Ok("hello".into()));
     }
     let others = began.elapsed();
-    println!("  a first unit {} µs, a later one {} µs", first.as_micros(), others.as_micros() / 600);
+    println!(
+        "  a first unit {} µs, a later one {} µs",
+        first.as_micros(),
+        others.as_micros() / 600
+    );
 }
 
 fn a_child_that_dies_is_a_clear_error() {
@@ -74,8 +83,10 @@ fn a_command_that_is_not_there() {
 }
 
 fn both_executors_agree_on_a_large_text() {
-    let text: String = (0..300_000_u32).map(|i| format!("w{} ", i.wrapping_mul(i) % 5_003)).collect();
-    let mut unit = Execution { program: Bytes::from_static(WORDCOUNT), ..probe(&[], text.as_bytes()) };
+    let text: String =
+        (0..300_000_u32).map(|i| format!("w{} ", i.wrapping_mul(i) % 5_003)).collect();
+    let mut unit =
+        Execution { program: Bytes::from_static(WORDCOUNT), ..probe(&[], text.as_bytes()) };
     unit.limits.wall = Duration::from_secs(20);
     let began = Instant::now();
     let here = WasmtimeExecutor.execute(&unit).unwrap();

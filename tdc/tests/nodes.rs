@@ -1,5 +1,11 @@
 //! Real nodes with real sockets in one process: words of a stored text are counted on strangers, one of
 //! whom lies.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and may print"
+)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -39,9 +45,15 @@ async fn network(count: usize, liar: Option<usize>) -> Vec<Tdc> {
         if let Some(first) = nodes.first() {
             builder = builder.bootstrap(first.addresses()[0].clone(), first.public_key());
         }
-        nodes.push(builder.spawn().await.unwrap());
+        let node = builder.spawn().await.unwrap();
+        if number > 0 {
+            node.tdfs().neighbours(1).await.unwrap();
+        }
+        println!("node {number} has joined");
+        nodes.push(node);
     }
-    nodes[0].tdfs().neighbours(count - 1).await.unwrap();
+    nodes[0].tdfs().neighbours(2).await.unwrap();
+    println!("the first node has neighbours");
     nodes
 }
 
@@ -56,12 +68,17 @@ fn count_words(text: &str) -> String {
     })
 }
 
-async fn count_on(nodes: &[Tdc], text: &str, program: &'static [u8]) -> Result<JobReport, RunFailure> {
+async fn count_on(
+    nodes: &[Tdc],
+    text: &str,
+    program: &'static [u8],
+) -> Result<JobReport, RunFailure> {
     let owner = &nodes[0];
     let put = async |bytes: Vec<u8>| {
         owner.tdfs().put(bytes).await.unwrap().finish().await.unwrap().capability.to_string()
     };
     let (program, input) = (put(program.to_vec()).await, put(text.into()).await);
+    println!("program and input are stored");
     let mut job = JobSpec::map_reduce(program, input);
     job.split = Split::Bytes { unit_bytes: 50_000, boundary: Boundary::Whitespace };
     job.policy.distinct_networks = false;

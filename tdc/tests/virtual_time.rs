@@ -1,4 +1,10 @@
 //! The distributed computer in virtual time: whatever workers do, what is accepted is the truth.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and may print"
+)]
 
 mod support;
 
@@ -62,7 +68,8 @@ fn honest_workers_compute_each_unit_twice_and_no_more() {
 #[test]
 fn pieces_of_a_file_are_cut_at_words_and_joined_by_the_program() {
     let mut world = World::new(2, &honest(5));
-    let text: String = (0..5_000).map(|n| format!("word{n}{}", if n % 7 == 0 { '\n' } else { ' ' })).collect();
+    let text: String =
+        (0..5_000).map(|n| format!("word{n}{}", if n % 7 == 0 { '\n' } else { ' ' })).collect();
     world.files.insert("text".into(), text.clone().into());
     let mut spec = JobSpec::map_reduce("program", "text");
     spec.split = Split::Bytes { unit_bytes: 1_000, boundary: Boundary::Newline };

@@ -138,7 +138,9 @@ impl JobState {
     /// Begins joining once the last unit is done. A ban that is not yet known to all jobs comes first:
     /// it may open units again, and [`Coordinator`](super::Coordinator) calls this once more.
     pub(super) fn reduce_when_done(&mut self, desk: &mut Desk) {
-        if !self.is_running() || self.done as usize != self.units.len() || !desk.newly_banned.is_empty()
+        if !self.is_running()
+            || self.done as usize != self.units.len()
+            || !desk.newly_banned.is_empty()
         {
             return;
         }

@@ -31,7 +31,8 @@ impl ResultCache {
             None => self.order.push_back(key),
         }
         self.bytes += len;
-        while self.bytes > config::CACHED_RESULT_BYTES || self.order.len() > config::CACHED_RESULTS {
+        while self.bytes > config::CACHED_RESULT_BYTES || self.order.len() > config::CACHED_RESULTS
+        {
             self.evict();
         }
     }

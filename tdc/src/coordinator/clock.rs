@@ -45,9 +45,7 @@ impl JobState {
         let silent = now.since(lease.heard);
         let most = self.spec.policy.limits.wall + config::FETCH_ALLOWANCE;
         match lease.progress {
-            Progress::Running => {
-                silent > config::LEASE_SILENCE || now.since(lease.issued) > most
-            }
+            Progress::Running => silent > config::LEASE_SILENCE || now.since(lease.issued) > most,
             Progress::Committed(_) | Progress::Revealed { .. } => silent > config::LEASE_SILENCE,
             Progress::Asked(_, since) => now.since(since) > config::REVEAL_WAIT,
             Progress::Sending { .. } => silent > config::REVEAL_WAIT,
@@ -71,7 +69,8 @@ impl JobState {
         }
         let Some(late) = self.durations.late() else { return };
         let is_late = |lease: &&Lease| !lease.is_bound() && desk.now.since(lease.issued) > late;
-        let units: Vec<u32> = self.leases.values().filter(is_late).map(|lease| lease.unit).collect();
+        let units: Vec<u32> =
+            self.leases.values().filter(is_late).map(|lease| lease.unit).collect();
         for unit in units {
             let Some(state) = self.unit_mut(unit) else { continue };
             if state.stage != Stage::Open || state.extra > 0 {

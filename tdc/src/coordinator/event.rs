@@ -143,7 +143,9 @@ pub enum JobError {
 
 fn hint(workers: usize, replicas: u8) -> String {
     if workers < usize::from(replicas) {
-        format!(" (each unit needs {replicas} different ones: run more nodes, or ask for fewer replicas)")
+        format!(
+            " (each unit needs {replicas} different ones: run more nodes, or ask for fewer replicas)"
+        )
     } else {
         " (give it more time, or smaller units)".to_owned()
     }

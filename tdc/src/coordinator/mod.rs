@@ -62,14 +62,16 @@ impl Coordinator {
         self.desk.now = now;
         let id = JobId(self.desk.rng.u64());
         let capability = spec.program.clone();
-        self.desk.begin(id, Purpose::Program, |task| Action::Fetch { task, capability, range: None });
+        self.desk.begin(id, Purpose::Program, |task| Action::Fetch {
+            task,
+            capability,
+            range: None,
+        });
         let mut job = JobState::new(id, spec, now);
         match job.spec.input.clone() {
             Some(capability) => {
-                self.desk.begin(id, Purpose::InputLength, |task| Action::Measure {
-                    task,
-                    capability,
-                });
+                self.desk
+                    .begin(id, Purpose::InputLength, |task| Action::Measure { task, capability });
             }
             None => job.input_len = Some(0),
         }
@@ -157,8 +159,11 @@ impl Coordinator {
             Message::Return { lease } => {
                 self.with_lease(now, peer, lease, |job, desk| job.handle_return(desk, lease))
             }
-            Message::Commit { lease, commitment } => self
-                .with_lease(now, peer, lease, |job, desk| job.handle_commit(desk, lease, commitment)),
+            Message::Commit { lease, commitment } => {
+                self.with_lease(now, peer, lease, |job, desk| {
+                    job.handle_commit(desk, lease, commitment)
+                })
+            }
             Message::Failed { lease, kind, .. } => {
                 self.with_lease(now, peer, lease, |job, desk| job.handle_failed(desk, lease, kind))
             }
@@ -168,9 +173,11 @@ impl Coordinator {
                     job.handle_reveal(desk, lease, &opened);
                 })
             }
-            Message::Output { lease, offset, data } => self.with_lease(now, peer, lease, |job, desk| {
-                job.handle_output(desk, lease, offset, &data);
-            }),
+            Message::Output { lease, offset, data } => {
+                self.with_lease(now, peer, lease, |job, desk| {
+                    job.handle_output(desk, lease, offset, &data);
+                })
+            }
             _ => Err(DropReason::Refused),
         }
     }
@@ -300,13 +307,21 @@ impl JobState {
     /// A unit as it begins: done already if its result is known.
     fn new_unit(&mut self, desk: &Desk, units: &Units, index: u32) -> Unit {
         let source = units.source(index);
-        let known = source.and_then(|source| desk.cache.find(&cache_key(&self.spec, index, &source)));
+        let known =
+            source.and_then(|source| desk.cache.find(&cache_key(&self.spec, index, &source)));
         let stage = if known.is_some() { Stage::Done } else { Stage::New };
         if let Some(result) = &known {
             self.done += 1;
             self.report.cached += 1;
             self.result_bytes += result.len() as u64;
         }
-        Unit { stage, leases: Vec::new(), extra: 0, failures: 0, vouchers: Vec::new(), result: known }
+        Unit {
+            stage,
+            leases: Vec::new(),
+            extra: 0,
+            failures: 0,
+            vouchers: Vec::new(),
+            result: known,
+        }
     }
 }

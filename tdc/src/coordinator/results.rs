@@ -22,7 +22,9 @@ pub(super) struct Opened {
 impl JobState {
     /// The worker has computed, and is bound from now on.
     pub(super) fn handle_commit(&mut self, desk: &mut Desk, id: LeaseId, sealed: [u8; 32]) {
-        let Some(lease) = self.leases.get_mut(&id).filter(|lease| !lease.is_bound()) else { return };
+        let Some(lease) = self.leases.get_mut(&id).filter(|lease| !lease.is_bound()) else {
+            return;
+        };
         lease.progress = Progress::Committed(sealed);
         lease.heard = desk.now;
         let (unit, worker) = (lease.unit, lease.worker);
@@ -141,7 +143,13 @@ impl JobState {
     }
 
     /// A piece of a result.
-    pub(super) fn handle_output(&mut self, desk: &mut Desk, id: LeaseId, offset: u64, data: &Bytes) {
+    pub(super) fn handle_output(
+        &mut self,
+        desk: &mut Desk,
+        id: LeaseId,
+        offset: u64,
+        data: &Bytes,
+    ) {
         let Some(lease) = self.leases.get_mut(&id) else { return };
         let (unit, worker) = (lease.unit, lease.worker);
         let Progress::Sending { result, length, received } = &mut lease.progress else { return };

@@ -74,9 +74,16 @@ pub(super) enum Progress {
     Committed([u8; 32]),
     /// Asked to open this commitment, at that moment.
     Asked([u8; 32], Time),
-    Revealed { result: ResultHash, length: u64 },
+    Revealed {
+        result: ResultHash,
+        length: u64,
+    },
     /// Sends the result.
-    Sending { result: ResultHash, length: u64, received: BytesMut },
+    Sending {
+        result: ResultHash,
+        length: u64,
+        received: BytesMut,
+    },
 }
 
 /// A unit in a worker's hands.
@@ -206,9 +213,9 @@ impl JobState {
 
     /// How many more workers an open unit wants.
     pub(super) fn wanted(&self, unit: u32) -> usize {
-        self.unit(unit).filter(|unit| unit.stage == Stage::Open).map_or(0, |unit| {
-            (self.replicas() + unit.extra).saturating_sub(unit.leases.len())
-        })
+        self.unit(unit)
+            .filter(|unit| unit.stage == Stage::Open)
+            .map_or(0, |unit| (self.replicas() + unit.extra).saturating_sub(unit.leases.len()))
     }
 
     /// The opened results of a unit.

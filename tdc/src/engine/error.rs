@@ -11,7 +11,9 @@ use crate::message::FailureKind;
 #[non_exhaustive]
 pub enum ExecuteError {
     /// The bytes are no WebAssembly module, or use a feature that is switched off.
-    #[error("the program is not a WebAssembly module that can run here ({reason}); build it with e.g. `clang --target=wasm32-wasi`")]
+    #[error(
+        "the program is not a WebAssembly module that can run here ({reason}); build it with e.g. `clang --target=wasm32-wasi`"
+    )]
     NotWasm {
         /// What the compiler says.
         reason: String,
@@ -25,7 +27,9 @@ pub enum ExecuteError {
         limit: usize,
     },
     /// It imports something that is not offered.
-    #[error("the program needs the import `{module}.{name}`, which is not offered; programs may import functions of `wasi_snapshot_preview1` only")]
+    #[error(
+        "the program needs the import `{module}.{name}`, which is not offered; programs may import functions of `wasi_snapshot_preview1` only"
+    )]
     MissingImport {
         /// The import's module.
         module: String,
@@ -42,13 +46,17 @@ pub enum ExecuteError {
     #[error("the program did not end within {} ms; it may never end, or the limit `wall` or the unit size must be changed", .0.as_millis())]
     Deadline(Duration),
     /// It asked for more memory than it may have, and then failed.
-    #[error("the program ran out of its {limit} bytes of memory; raise the limit `memory_bytes` or make the units smaller")]
+    #[error(
+        "the program ran out of its {limit} bytes of memory; raise the limit `memory_bytes` or make the units smaller"
+    )]
     OutOfMemory {
         /// The limit.
         limit: u64,
     },
     /// It wrote more than it may.
-    #[error("the program wrote more than {limit} bytes; raise the limit `output_bytes` or make the units smaller")]
+    #[error(
+        "the program wrote more than {limit} bytes; raise the limit `output_bytes` or make the units smaller"
+    )]
     OutputTooLong {
         /// The limit.
         limit: u64,

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Execution, ExecuteError, Executor};
+use super::{ExecuteError, Execution, Executor};
 use crate::job::ResultHash;
 
 /// How an executor lies.

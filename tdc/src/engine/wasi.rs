@@ -30,13 +30,39 @@ const CHARACTER_DEVICE: u8 = 2;
 
 /// What WASI has besides what is implemented below. The ones about files say "no such file".
 const NOT_SUPPORTED: &[&str] = &[
-    "clock_res_get", "fd_advise", "fd_allocate", "fd_datasync", "fd_fdstat_set_flags",
-    "fd_fdstat_set_rights", "fd_filestat_get", "fd_filestat_set_size", "fd_filestat_set_times",
-    "fd_pread", "fd_prestat_dir_name", "fd_prestat_get", "fd_pwrite", "fd_readdir", "fd_renumber",
-    "fd_sync", "fd_tell", "path_create_directory", "path_filestat_get", "path_filestat_set_times",
-    "path_link", "path_open", "path_readlink", "path_remove_directory", "path_rename",
-    "path_symlink", "path_unlink_file", "poll_oneoff", "proc_raise", "sock_accept", "sock_recv",
-    "sock_send", "sock_shutdown",
+    "clock_res_get",
+    "fd_advise",
+    "fd_allocate",
+    "fd_datasync",
+    "fd_fdstat_set_flags",
+    "fd_fdstat_set_rights",
+    "fd_filestat_get",
+    "fd_filestat_set_size",
+    "fd_filestat_set_times",
+    "fd_pread",
+    "fd_prestat_dir_name",
+    "fd_prestat_get",
+    "fd_pwrite",
+    "fd_readdir",
+    "fd_renumber",
+    "fd_sync",
+    "fd_tell",
+    "path_create_directory",
+    "path_filestat_get",
+    "path_filestat_set_times",
+    "path_link",
+    "path_open",
+    "path_readlink",
+    "path_remove_directory",
+    "path_rename",
+    "path_symlink",
+    "path_unlink_file",
+    "poll_oneoff",
+    "proc_raise",
+    "sock_accept",
+    "sock_recv",
+    "sock_send",
+    "sock_shutdown",
 ];
 
 /// How a program ends from within a call to the host.
@@ -60,7 +86,12 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(arguments: &[String], stdin: Bytes, seed: [u8; 32], output_limit: u64) -> Self {
+    pub(super) fn new(
+        arguments: &[String],
+        stdin: Bytes,
+        seed: [u8; 32],
+        output_limit: u64,
+    ) -> Self {
         let arguments = core::iter::once("program")
             .chain(arguments.iter().map(String::as_str))
             .map(|text| [text.as_bytes(), &[0]].concat())
@@ -183,14 +214,18 @@ fn answers_a_number(ty: &FuncType) -> bool {
 
 /// `args_*` and `environ_*`: the latter are always empty.
 fn arguments<T: Host>(linker: &mut Linker<T>) -> Result<()> {
-    linker.func_wrap(MODULE, "args_sizes_get", |caller: Caller<'_, T>, count: u32, bytes: u32| {
-        with_memory(caller, |mut guest, world| {
-            let total: usize = world.arguments.iter().map(Vec::len).sum();
-            guest.put_u32(count, world.arguments.len() as u32)?;
-            guest.put_u32(bytes, total as u32)?;
-            Some(Ok(SUCCESS))
-        })
-    })?;
+    linker.func_wrap(
+        MODULE,
+        "args_sizes_get",
+        |caller: Caller<'_, T>, count: u32, bytes: u32| {
+            with_memory(caller, |mut guest, world| {
+                let total: usize = world.arguments.iter().map(Vec::len).sum();
+                guest.put_u32(count, world.arguments.len() as u32)?;
+                guest.put_u32(bytes, total as u32)?;
+                Some(Ok(SUCCESS))
+            })
+        },
+    )?;
     linker.func_wrap(MODULE, "args_get", |caller: Caller<'_, T>, list: u32, bytes: u32| {
         with_memory(caller, |mut guest, world| {
             let mut at = bytes;
@@ -213,7 +248,13 @@ fn arguments<T: Host>(linker: &mut Linker<T>) -> Result<()> {
     Ok(())
 }
 
-fn read_stdin(mut guest: Guest<'_>, world: &mut World, list: u32, count: u32, got: u32) -> Option<i32> {
+fn read_stdin(
+    mut guest: Guest<'_>,
+    world: &mut World,
+    list: u32,
+    count: u32,
+    got: u32,
+) -> Option<i32> {
     let mut total = 0_u32;
     for index in 0..count {
         let (at, len) = guest.buffer(list, index)?;
@@ -289,12 +330,16 @@ const fn stdio_or(fd: i32, answer: i32) -> i32 {
 
 /// Clock, randomness, the scheduler, and the end.
 fn surroundings<T: Host>(linker: &mut Linker<T>) -> Result<()> {
-    linker.func_wrap(MODULE, "clock_time_get", |caller: Caller<'_, T>, _: i32, _: i64, at: u32| {
-        with_memory(caller, |mut guest, _| {
-            guest.write(at, &[0; 8])?;
-            Some(Ok(SUCCESS))
-        })
-    })?;
+    linker.func_wrap(
+        MODULE,
+        "clock_time_get",
+        |caller: Caller<'_, T>, _: i32, _: i64, at: u32| {
+            with_memory(caller, |mut guest, _| {
+                guest.write(at, &[0; 8])?;
+                Some(Ok(SUCCESS))
+            })
+        },
+    )?;
     linker.func_wrap(MODULE, "random_get", |caller: Caller<'_, T>, at: u32, len: u32| {
         with_memory(caller, |guest, world| {
             world.rng.fill(guest.0.get_mut(Guest::range(at, len))?);

@@ -192,9 +192,9 @@ pub(super) fn looks_like_wasm(bytes: &[u8]) -> Result<(), ExecuteError> {
 /// Why the imports cannot be given: a function of another name, or of another type than WASI's.
 fn unlinkable(module: &Module, error: &wasmtime::Error) -> ExecuteError {
     let text = chain(error);
-    let named = module.imports().find(|import| {
-        text.contains(&format!("`{}::{}`", import.module(), import.name()))
-    });
+    let named = module
+        .imports()
+        .find(|import| text.contains(&format!("`{}::{}`", import.module(), import.name())));
     match named {
         Some(import) => ExecuteError::MissingImport {
             module: import.module().to_owned(),
@@ -204,7 +204,12 @@ fn unlinkable(module: &Module, error: &wasmtime::Error) -> ExecuteError {
     }
 }
 
-fn why(error: &wasmtime::Error, state: &State, wall: Duration, execution: &Execution) -> ExecuteError {
+fn why(
+    error: &wasmtime::Error,
+    state: &State,
+    wall: Duration,
+    execution: &Execution,
+) -> ExecuteError {
     let stderr = state.world.complaint();
     match (error.downcast_ref::<Ended>(), error.downcast_ref::<Trap>()) {
         (Some(Ended::OutputTooLong), _) => {

@@ -89,11 +89,9 @@ pub fn cache_key(spec: &JobSpec, unit: u32, source: &UnitSource) -> CacheKey {
         .number(output_bytes)
         .number(spec.policy.canonical_nans.into());
     match source {
-        UnitSource::Piece(piece) => fields
-            .number(1)
-            .number(piece.from)
-            .number(piece.to)
-            .number(piece.boundary as u64),
+        UnitSource::Piece(piece) => {
+            fields.number(1).number(piece.from).number(piece.to).number(piece.boundary as u64)
+        }
         UnitSource::Numbers { from, to } => fields.number(2).number(*from).number(*to),
     };
     CacheKey(fields.finish())

@@ -164,7 +164,9 @@ impl Policy {
         if !(1..=7).contains(&self.replicas) || self.audit_permille > 1_000 {
             return Err(InvalidJob::Replicas);
         }
-        if !memory.contains(&memory_bytes) || !output.contains(&output_bytes) || !walls.contains(&wall)
+        if !memory.contains(&memory_bytes)
+            || !output.contains(&output_bytes)
+            || !walls.contains(&wall)
         {
             return Err(InvalidJob::Limits);
         }

@@ -138,12 +138,7 @@ impl TdcBuilder {
 }
 
 /// Hands a piece of work to the thread that does it.
-fn serve(
-    worker: &Worker,
-    executor: &Arc<dyn Executor>,
-    request: IoRequest,
-    reply: IoReply<Stack>,
-) {
+fn serve(worker: &Worker, executor: &Arc<dyn Executor>, request: IoRequest, reply: IoReply<Stack>) {
     match request {
         IoRequest::Tdfs(request) => {
             worker.handle(request, |result| reply.send(IoResult::Tdfs(result)));

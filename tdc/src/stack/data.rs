@@ -50,8 +50,9 @@ impl Fetches {
         capability: &str,
         range: Option<Range<u64>>,
     ) -> Answer {
-        let limit =
-            range.as_ref().map_or(config::MAX_PROGRAM_BYTES as u64, |range| range.end - range.start);
+        let limit = range
+            .as_ref()
+            .map_or(config::MAX_PROGRAM_BYTES as u64, |range| range.end - range.start);
         if range.as_ref().is_some_and(Range::is_empty) {
             return Some((task, TaskResult::Fetched(Ok(Bytes::new()))));
         }
@@ -124,12 +125,7 @@ impl Fetches {
         }
     }
 
-    fn handle_progress(
-        &mut self,
-        tdfs: &mut tdfs::Stack,
-        get: GetId,
-        event: &GetEvent,
-    ) -> Answer {
+    fn handle_progress(&mut self, tdfs: &mut tdfs::Stack, get: GetId, event: &GetEvent) -> Answer {
         let (_, wanted) = self.gets.get(&get)?;
         let result = match (event, wanted) {
             (GetEvent::Opened { length, .. }, Wanted::Length) => {

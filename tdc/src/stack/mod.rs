@@ -183,8 +183,12 @@ impl Stack {
         if self.core.coordinator().is_busy() {
             self.busy_until = now + LINGER;
             self.tdfs.neighbours().into_iter().for_each(|peer| self.add_candidate(now, peer));
-            let due: Vec<PublicKey> =
-                self.candidates.iter().filter(|(_, due)| **due <= now).map(|(peer, _)| *peer).collect();
+            let due: Vec<PublicKey> = self
+                .candidates
+                .iter()
+                .filter(|(_, due)| **due <= now)
+                .map(|(peer, _)| *peer)
+                .collect();
             due.into_iter().for_each(|peer| self.ask(now, peer));
         } else if now >= self.busy_until {
             let outgoing: Vec<ChannelId> = self
@@ -386,7 +390,10 @@ impl Machine for Stack {
                     match self.fetches.serve(token, request) {
                         Ok((token, result)) => self.tdfs.handle_io(now, token, result),
                         Err((token, request)) => {
-                            return mesh::Output::Io(IoToken(token.0 << 1), IoRequest::Tdfs(request));
+                            return mesh::Output::Io(
+                                IoToken(token.0 << 1),
+                                IoRequest::Tdfs(request),
+                            );
                         }
                     }
                     continue;

@@ -62,7 +62,8 @@ impl Standing {
     /// least one of them is not, and that one is proven or vouched for by somebody outside the group.
     pub fn stands(&self, group: &[PublicKey]) -> bool {
         group.iter().any(|worker| {
-            let vouched = |partner: &PublicKey| !self.is_banned(partner) && !group.contains(partner);
+            let vouched =
+                |partner: &PublicKey| !self.is_banned(partner) && !group.contains(partner);
             !self.is_banned(worker)
                 && (self.proven.contains(worker)
                     || self.partners.get(worker).is_some_and(|p| p.iter().any(vouched)))

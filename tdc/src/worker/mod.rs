@@ -337,12 +337,12 @@ impl Worker {
     }
 
     fn reveal(&mut self, key: LeaseKey) -> Result<(), DropReason> {
-        let Some(Held { stage: Stage::Bound { result, nonce, .. }, .. }) = self.held.get(&key) else {
+        let Some(Held { stage: Stage::Bound { result, nonce, .. }, .. }) = self.held.get(&key)
+        else {
             return Err(DropReason::Unsolicited);
         };
         let length = result.output.len() as u64;
-        let message =
-            Message::Reveal { lease: key.1, nonce: *nonce, result: result.hash, length };
+        let message = Message::Reveal { lease: key.1, nonce: *nonce, result: result.hash, length };
         self.send(key.0, message);
         Ok(())
     }
@@ -394,7 +394,10 @@ impl Worker {
         let mut pulls = Vec::new();
         for ((client, job), state) in &mut self.jobs {
             if state.asked < free {
-                pulls.push((*client, Message::Pull { job: *job, units: (free - state.asked) as u32 }));
+                pulls.push((
+                    *client,
+                    Message::Pull { job: *job, units: (free - state.asked) as u32 },
+                ));
                 state.asked = free;
             }
         }

@@ -111,7 +111,12 @@ impl World {
             .map(|nature| {
                 let key = PublicKey(keys.bytes());
                 let own = Rng::from_seed(keys.bytes());
-                Node { core: Core::new(key, Donation::default(), &own), key, nature: *nature, wake: None }
+                Node {
+                    core: Core::new(key, Donation::default(), &own),
+                    key,
+                    nature: *nature,
+                    wake: None,
+                }
             })
             .collect();
         let mut world = Self {
@@ -163,9 +168,10 @@ impl World {
         while let Some(Reverse(Entry(at, _, what))) = self.heap.pop() {
             self.now = at;
             self.handle(what);
-            if let Some(end) = self.events.pop_if(|e| {
-                matches!(e, JobEvent::JobDone { .. } | JobEvent::JobFailed { .. })
-            }) {
+            if let Some(end) = self
+                .events
+                .pop_if(|e| matches!(e, JobEvent::JobDone { .. } | JobEvent::JobFailed { .. }))
+            {
                 return match end {
                     JobEvent::JobDone { report, .. } => Ok(report),
                     JobEvent::JobFailed { error, .. } => Err(error),
@@ -223,7 +229,8 @@ impl World {
             self.act(node, action);
         }
         let deadline = self.nodes[node].core.deadline();
-        if let Some(at) = deadline.filter(|at| self.nodes[node].wake.is_none_or(|wake| *at < wake)) {
+        if let Some(at) = deadline.filter(|at| self.nodes[node].wake.is_none_or(|wake| *at < wake))
+        {
             self.nodes[node].wake = Some(at);
             self.push(at.max(self.now), What::Wake { node });
         }
@@ -255,7 +262,8 @@ impl World {
                 });
                 // Units differ by a few per cent, as they do in life.
                 let micros = unit.as_micros() as u64;
-                let took = Duration::from_micros(micros - micros / 20 + self.rng.below(micros / 10));
+                let took =
+                    Duration::from_micros(micros - micros / 20 + self.rng.below(micros / 10));
                 let at = self.now + took;
                 self.push(at, What::Task { node, task, result: TaskResult::Computed(computed) });
             }

@@ -92,7 +92,11 @@ pub(super) fn read_unit(payload: &Bytes) -> Result<Unit, DecodeError> {
     let seed = reader.array()?;
     let count = usize::from(reader.u16()?);
     if count > config::MAX_ARGUMENTS {
-        return Err(DecodeError::Limit { what: "arguments", limit: config::MAX_ARGUMENTS, got: count });
+        return Err(DecodeError::Limit {
+            what: "arguments",
+            limit: config::MAX_ARGUMENTS,
+            got: count,
+        });
     }
     let arguments = (0..count).map(|_| read_text(&mut reader)).collect::<Result<_, _>>()?;
     Ok((seed, arguments, payload.slice_ref(reader.take_rest())))
