@@ -19,7 +19,7 @@ const MAX_WINDOW: u32 = 4096;
 const TOLERATED_LOSSES: u64 = 2;
 /// One packet in so many may be lost beyond that before the window is cut.
 const LOSS_DIVISOR: u64 = 50;
-/// A round without loss adds one packet and one in so many.
+/// A round that lost no more than that adds one packet and one in so many.
 const GROWTH_DIVISOR: u32 = 16;
 /// Slow start ends, and growth pauses, when the shortest round trip of a round is longer than the
 /// path's own by half and this: a queue builds up.
