@@ -1,4 +1,5 @@
 //! The front door over real sockets and over the in-memory transport: connect by key, speak a protocol.
+#![expect(clippy::expect_used, reason = "a test that cannot go on says so and stops")]
 
 use std::time::Duration;
 

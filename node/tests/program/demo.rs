@@ -1,10 +1,8 @@
 //! The main job works: the demo ends well, and says so in JSON.
 
-mod support;
-
 #[test]
 fn the_demo_ends_well_and_says_so() {
-    let output = support::toktok(&["demo", "--json", "--seed", "7"]);
+    let output = crate::support::toktok(&["demo", "--json", "--seed", "7"]);
     let text = String::from_utf8_lossy(&output.stdout);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}\n{said}");

@@ -1,12 +1,10 @@
 //! What a person can get wrong is said clearly, with what to do, and nothing panics.
 
-mod support;
-
 use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
 
-use support::{Node, complaint, toktok};
+use crate::support::{Node, complaint, toktok};
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("temporary paths are UTF-8")

@@ -5,15 +5,15 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 /// The program that cargo built for this test.
-pub const TOKTOK: &str = env!("CARGO_BIN_EXE_toktok");
+pub(crate) const TOKTOK: &str = env!("CARGO_BIN_EXE_toktok");
 
 /// Runs the program to its end.
-pub fn toktok(args: &[&str]) -> Output {
+pub(crate) fn toktok(args: &[&str]) -> Output {
     Command::new(TOKTOK).args(args).stdin(Stdio::null()).output().expect("the program starts")
 }
 
 /// What a failed command said; asserts that it failed, and not by a panic.
-pub fn complaint(output: &Output) -> String {
+pub(crate) fn complaint(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(!said.contains("panicked"), "{said}");
@@ -21,15 +21,15 @@ pub fn complaint(output: &Output) -> String {
 }
 
 /// A running node, killed when dropped.
-pub struct Node {
+pub(crate) struct Node {
     child: Child,
     /// Its first line, as JSON.
-    pub hello: serde_json::Value,
+    pub(crate) hello: serde_json::Value,
 }
 
 impl Node {
     /// Starts a node on loopback in `data_dir`.
-    pub fn start(data_dir: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(data_dir: &Path, more: &[&str]) -> Self {
         let mut child = Command::new(TOKTOK)
             .args(["run", "--json", "--bind", "127.0.0.1", "--udp-port", "0", "--data-dir"])
             .arg(data_dir)
@@ -45,7 +45,7 @@ impl Node {
     }
 
     /// What others give to `--bootstrap`.
-    pub fn entry(&self) -> String {
+    pub(crate) fn entry(&self) -> String {
         let key = self.hello["node_key"].as_str().expect("a key");
         format!("127.0.0.1:{}:{key}", self.hello["udp_port"])
     }
