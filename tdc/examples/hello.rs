@@ -29,7 +29,7 @@ async fn start(nodes: &[Tdc], lies: bool) -> Result<Tdc, Box<dyn Error>> {
     let mut builder = Tdc::builder(NodeKey::generate(&mut rng), Box::new(store), executor)
         .udp((Ipv4Addr::LOCALHOST, 0).into());
     if let Some(first) = nodes.first() {
-        builder = builder.bootstrap(first.addresses()[0].clone(), first.public_key());
+        builder = builder.bootstrap(first.addresses()[0], first.public_key());
     }
     let node = builder.spawn().await?;
     if !nodes.is_empty() {

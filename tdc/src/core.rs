@@ -99,7 +99,7 @@ impl Core {
 
     /// Takes the result of a task.
     pub fn handle_task(&mut self, now: Time, task: TaskId, result: TaskResult) {
-        if task.0 % 2 == 0 {
+        if task.0.is_multiple_of(2) {
             self.coordinator.handle_task(now, task, result);
         } else {
             self.worker.handle_task(now, task, result);

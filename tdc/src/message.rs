@@ -441,7 +441,7 @@ mod tests {
                 |(job, program, input, arguments, seed, (memory_bytes, wall, output_bytes))| {
                     let wall = Duration::from_millis(wall.into());
                     let limits = Limits { memory_bytes, wall, output_bytes };
-                    let canonical_nans = memory_bytes % 2 == 0;
+                    let canonical_nans = memory_bytes.is_multiple_of(2);
                     let job = JobId(job);
                     Message::Offer(Offer {
                         job,

@@ -91,6 +91,10 @@ impl Fetches {
     }
 
     /// Does the file system's work if it is to take bytes of ours; else gives it back.
+    #[expect(
+        clippy::result_large_err,
+        reason = "what is not ours is given back by value, as it came"
+    )]
     pub(super) fn serve(
         &mut self,
         token: IoToken,
@@ -110,6 +114,10 @@ impl Fetches {
     }
 
     /// Takes an event of the file system if it is of a download of ours; else gives it back.
+    #[expect(
+        clippy::result_large_err,
+        reason = "what is not ours is given back by value, as it came"
+    )]
     pub(super) fn handle_event(
         &mut self,
         tdfs: &mut tdfs::Stack,
