@@ -63,7 +63,7 @@ fn check<'a>(data: usize, mut shards: impl Iterator<Item = &'a [u8]>) -> Result<
         return Err(FecError::Count(data));
     }
     let length = shards.next().map_or(0, <[u8]>::len);
-    if length == 0 || length % 64 != 0 || shards.any(|shard| shard.len() != length) {
+    if length == 0 || !length.is_multiple_of(64) || shards.any(|shard| shard.len() != length) {
         return Err(FecError::Length);
     }
     Ok(length)

@@ -106,6 +106,7 @@ impl Io {
     ///
     /// # Errors
     /// The request itself if it needs a source or a sink.
+    #[expect(clippy::result_large_err, reason = "what comes back is the request that was given")]
     pub fn compute(self) -> Result<IoResult, Self> {
         match self {
             Self::Encode(job) => Ok(IoResult::Encoded(job.run())),

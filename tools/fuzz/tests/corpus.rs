@@ -13,8 +13,8 @@ use toktok_wire::Rng;
 const MUTATIONS: usize = 5_000;
 /// Time that the mutations of one target may take: some bodies open boxes or run state machines.
 const MUTATION_TIME: Duration = Duration::from_millis(500);
-/// Longest input that a mutation makes.
-const MAX_LEN: usize = 4_096;
+/// Longest seed, and longest input that a mutation makes: a message that carries a small block (4 KiB).
+const MAX_LEN: usize = 4_608;
 
 fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")
