@@ -1,6 +1,12 @@
 //! A session between our stack and Debian's libtoxcore, which takes us for a friend that is a Tox
 //! client: cookie, handshake, lossless packets both ways while the network loses some, messages, signs
 //! of life.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test or a measurement: it says so and stops"
+)]
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};

@@ -1,5 +1,11 @@
 //! Throughput of a session between two stacks in one thread, no socket between them: what encryption,
 //! reliability and channels cost. `cargo bench -p toktok-mesh --bench session [-- MEBIBYTES [LOST_OF_1000]]`
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test or a measurement: it says so and stops"
+)]
 
 use std::collections::VecDeque;
 use std::time::Instant;

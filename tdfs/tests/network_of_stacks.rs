@@ -1,5 +1,11 @@
 //! Whole nodes, mesh and all, on an in-memory network in virtual time: a file outlives the node that
 //! stored it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test or a measurement: it says so and stops"
+)]
 
 use core::time::Duration;
 use std::collections::BTreeMap;

@@ -1,4 +1,10 @@
 //! The front door, over real UDP sockets on the loopback.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test or a measurement: it says so and stops"
+)]
 #![cfg(feature = "runtime")]
 
 use std::net::Ipv4Addr;
@@ -32,7 +38,7 @@ async fn network(count: usize) -> Vec<Tdfs> {
 }
 
 fn content(length: usize) -> Vec<u8> {
-    (0..length).map(|i| (i * i >> 7) as u8).collect()
+    (0..length).map(|i| ((i * i) >> 7) as u8).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,10 @@
 //! Stacks in virtual time: a network with delay, loss, reordering and doubling, all drawn from a seed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test or a measurement: it says so and stops"
+)]
 #![allow(dead_code, reason = "each test program uses another part")]
 
 use core::time::Duration;

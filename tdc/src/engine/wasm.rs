@@ -129,10 +129,10 @@ impl Program {
         let engine = engine(canonical_nans, interruptible).map_err(host)?;
         let module = Module::new(&engine, bytes).map_err(not_wasm)?;
         let exported = |name| module.get_export(name);
-        if !exported("_start").is_some_and(|start| start.func().is_some()) {
+        if exported("_start").is_none_or(|start| start.func().is_none()) {
             return Err(ExecuteError::MissingExport("_start"));
         }
-        if !exported("memory").is_some_and(|memory| memory.memory().is_some()) {
+        if exported("memory").is_none_or(|memory| memory.memory().is_none()) {
             return Err(ExecuteError::MissingExport("memory"));
         }
         let mut linker = Linker::new(&engine);
