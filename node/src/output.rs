@@ -1,5 +1,4 @@
 //! What a person sees: the only place that prints.
-#![expect(clippy::print_stdout, reason = "this is the program's voice")]
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;

@@ -32,6 +32,9 @@ const PIECE_BYTES: std::ops::RangeInclusive<u64> = 16 << 10..=4 << 20;
 /// Seconds that one piece may run.
 const UNIT_TIMEOUT: u64 = 60;
 
+/// Times that the job is run until all remaining nodes took part in it.
+const MAX_RUNS: usize = 4;
+
 /// Words shown in the table of the most frequent ones.
 const TOP: usize = 10;
 
@@ -177,18 +180,33 @@ async fn compute(
     let program = folder.join("wordcount.wasm");
     std::fs::write(&program, toktok_tdc::engine::conformance::WORDCOUNT)
         .map_err(|source| NodeError::File { path: program.clone(), source })?;
-    let piece = (input.bytes / PIECES).clamp(*PIECE_BYTES.start(), *PIECE_BYTES.end());
-    let command = Command::Compute {
-        program,
-        input: capability.to_owned(),
-        piece,
-        replicas: 2,
-        unit_timeout: UNIT_TIMEOUT,
-        one_network: true,
-    };
-    let reply = network.ask(lots.originator, command, |done, total| step.set(done, total)).await?;
-    let Reply::Computed(computed) = reply else {
-        return Err(NodeError::Demo(format!("the node computed nothing: {reply:?}")));
+    let mut piece = (input.bytes / PIECES).clamp(*PIECE_BYTES.start(), *PIECE_BYTES.end());
+    let others = lots.nodes - lots.killed.len() - 1;
+    let mut runs = 0;
+    let mut liars: Vec<String> = Vec::new();
+    let computed = loop {
+        let command = Command::Compute {
+            program: program.clone(),
+            input: capability.to_owned(),
+            piece,
+            replicas: 2,
+            unit_timeout: UNIT_TIMEOUT,
+            one_network: true,
+        };
+        let reply =
+            network.ask(lots.originator, command, |done, total| step.set(done, total)).await?;
+        let Reply::Computed(mut computed) = reply else {
+            return Err(NodeError::Demo(format!("the node computed nothing: {reply:?}")));
+        };
+        runs += 1;
+        let took_part = computed.workers + liars.len();
+        liars.append(&mut computed.liars);
+        // Who was connected late found nothing left to do: smaller pieces last longer.
+        if took_part >= others || runs == MAX_RUNS {
+            computed.liars = liars;
+            break computed;
+        }
+        piece = (piece / 2).max(1);
     };
     let words = count::Words::parse(&computed.result).map_err(NodeError::Demo)?;
     let liars = network.numbers(&computed.liars);
@@ -200,6 +218,7 @@ async fn compute(
             "executions": computed.executions,
             "arbitrations": computed.arbitrations,
             "workers": computed.workers,
+            "runs": runs,
             "liars": liars,
             "words": words.total(),
             "distinct_words": words.distinct(),
