@@ -1,6 +1,6 @@
 //! What can go wrong when a node starts. Transfers have their own errors
 //! ([`PutError`](crate::client::PutError), [`GetError`](crate::client::GetError)), and so have stores
-//! ([`StoreError`](crate::store::StoreError)).
+//! ([`crate::store::StoreError`]).
 
 use thiserror::Error;
 

@@ -29,7 +29,7 @@ pub struct Receipt {
     pub holder: NodeId,
     /// The holder's solution of the location puzzle.
     pub nonce: u64,
-    /// Over [`RECEIPT_CONTEXT`], address, challenge.
+    /// Over a fixed context, address, challenge.
     pub signature: Signature,
 }
 
