@@ -154,7 +154,7 @@ fn libtoxcore_takes_our_session_for_a_friends() {
 
     node.lost_per_mille = 50;
     let now = node.now();
-    node.stack.connect_tox(now, peer, foreign.dht, Address::udp(foreign.address));
+    node.stack.connect_tox(now, peer, foreign.dht, Some(Address::udp(foreign.address)));
     node.run_until("a session", |node| node.stack.is_connected(peer));
     println!("session after {:?}", node.started.elapsed());
     let stood_at = Instant::now();

@@ -9,12 +9,14 @@ use crate::drops::{DropReason, Drops};
 use crate::event::Event;
 use crate::outbox::{Context, Outbox};
 use crate::session::CookieJar;
-use crate::wire::{Address, Rng, Time};
+use crate::wire::{Address, PublicKey, Rng, Time};
 
 /// What belongs to a stack as a whole.
 #[derive(Debug)]
 pub(crate) struct Base {
     pub(crate) config: Config,
+    /// The long-term keys, if they are others than the DHT's.
+    identity: Option<Keys>,
     pub(crate) jar: CookieJar,
     pub(crate) rng: Rng,
     pub(crate) listening: BTreeSet<String>,
@@ -25,10 +27,11 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    /// The beginning of a stack.
-    pub(crate) fn new(config: Config, mut rng: Rng) -> Self {
+    /// The beginning of a stack; `identity` if it is another key than the DHT's.
+    pub(crate) fn new(config: Config, identity: Option<Keys>, mut rng: Rng) -> Self {
         Self {
             config,
+            identity,
             jar: CookieJar::new(&mut rng),
             rng,
             listening: BTreeSet::new(),
@@ -49,6 +52,7 @@ impl Base {
         Env {
             now,
             keys,
+            identity: self.identity.as_mut(),
             config: &self.config,
             jar: &self.jar,
             rng: &mut self.rng,
@@ -65,8 +69,10 @@ impl Base {
 pub(crate) struct Env<'a> {
     /// Now.
     pub(crate) now: Time,
-    /// This node's key pair, and the secrets that it shares with others.
+    /// This node's DHT key pair, and the secrets that it shares with others: boxes of the DHT, cookies.
     pub(crate) keys: &'a mut Keys,
+    /// This node's long-term keys, if they are others.
+    identity: Option<&'a mut Keys>,
     /// The stack's settings.
     pub(crate) config: &'a Config,
     /// This node's cookies.
@@ -86,6 +92,19 @@ pub(crate) struct Env<'a> {
 }
 
 impl Env<'_> {
+    /// This node's long-term key pair, and the secrets that it shares with others: handshakes.
+    pub(crate) fn identity(&mut self) -> &mut Keys {
+        match &mut self.identity {
+            Some(identity) => identity,
+            None => self.keys,
+        }
+    }
+
+    /// The key by which peers know this node.
+    pub(crate) fn own_key(&self) -> PublicKey {
+        self.identity.as_ref().map_or(self.keys.public(), |identity| identity.public())
+    }
+
     /// Queues a datagram.
     pub(crate) fn transmit(&mut self, to: Address, payload: Vec<u8>) {
         if !self.outbox.push(to, payload) {

@@ -53,6 +53,13 @@ pub enum Event {
         /// Why.
         reason: ConnectError,
     },
+    /// A peer proved that its DHT key is another one than was known: a Tox client that started anew.
+    PeerDhtKey {
+        /// Its long-term key.
+        peer: PublicKey,
+        /// Its DHT key now.
+        dht_key: PublicKey,
+    },
     /// A channel can carry messages both ways.
     ChannelOpened {
         /// Its name from now on.

@@ -9,6 +9,7 @@ use ring::hmac;
 
 use crate::channel::ChannelId;
 use crate::config::Config;
+use crate::crypto::Keys;
 use crate::dht::{Dht, DhtEvent};
 use crate::drops::Drops;
 use crate::env::Base;
@@ -16,15 +17,17 @@ use crate::error::{OpenError, PacketError, SendError};
 use crate::event::{Event, LookupId, NetworkGroup};
 use crate::machine::{IoToken, Machine, Output};
 use crate::onion::Onion;
-use crate::session::Sessions;
+use crate::session::{Search, Sessions};
 use crate::wire::{Address, KeyPair, PublicKey, Rng, Time};
 
-/// A node of the mesh, sans-IO: one key that is both its DHT key and its long-term key.
+/// A node of the mesh, sans-IO. A provider has one key that is both its DHT key and its long-term
+/// key; a person's identity has a DHT key apart, another one each run.
 ///
 /// After each call, [`poll`](Machine::poll) it until it is idle.
 #[derive(Debug)]
 pub struct Stack {
     public_key: PublicKey,
+    dht_key: PublicKey,
     base: Base,
     dht: Dht,
     onion: Onion,
@@ -38,18 +41,55 @@ pub struct Stack {
 impl Stack {
     /// A node that knows nobody yet.
     pub fn new(config: Config, keys: KeyPair, rng: Rng, now: Time) -> Self {
-        let public_key = keys.public;
-        let dht = Dht::new(&config.dht, keys, rng.child("dht"), now);
+        Self::with_keys(config, None, keys, rng, now)
+    }
+
+    /// A node that peers know by its long-term key `identity`, and the DHT by another one.
+    pub fn with_identity(
+        config: Config,
+        identity: KeyPair,
+        dht: KeyPair,
+        rng: Rng,
+        now: Time,
+    ) -> Self {
+        let identity = Keys::new(identity, &mut rng.child("identity"));
+        Self::with_keys(config, Some(identity), dht, rng, now)
+    }
+
+    fn with_keys(
+        config: Config,
+        identity: Option<Keys>,
+        dht: KeyPair,
+        rng: Rng,
+        now: Time,
+    ) -> Self {
+        let public_key = identity.as_ref().map_or(dht.public, Keys::public);
+        let dht_key = dht.public;
+        let dht = Dht::new(&config.dht, dht, rng.child("dht"), now);
         let onion = Onion::new(rng.child("onion"), now);
         let sessions = Sessions::new(&mut rng.child("pace"));
         let group_key = rng.child("network group").bytes();
-        let base = Base::new(config, rng.child("session"));
-        Self { public_key, base, dht, onion, sessions, searches: BTreeMap::new(), group_key }
+        let base = Base::new(config, identity, rng.child("session"));
+        Self {
+            public_key,
+            dht_key,
+            base,
+            dht,
+            onion,
+            sessions,
+            searches: BTreeMap::new(),
+            group_key,
+        }
     }
 
-    /// This node's key.
+    /// The key by which peers know this node: its long-term key.
     pub fn public_key(&self) -> PublicKey {
         self.public_key
+    }
+
+    /// The key by which the DHT knows this node.
+    pub fn dht_key(&self) -> PublicKey {
+        self.dht_key
     }
 
     /// How many packets were dropped, by reason.
@@ -82,15 +122,33 @@ impl Stack {
     pub fn connect(&mut self, now: Time, peer: PublicKey, hint: Option<Address>) {
         let known = self.dht.address_of(&peer, now);
         let mut env = self.base.env(now, self.dht.keys());
-        self.sessions.connect(peer, peer, hint.into_iter().chain(known), &mut env);
+        let addresses = hint.into_iter().chain(known);
+        self.sessions.connect(peer, peer, addresses, Search::Lookup, &mut env);
         self.begin_searches(now);
     }
 
     /// As [`Stack::connect`], to a Tox client: its DHT key is another one than its long-term key `peer`,
-    /// and changes with each of its starts.
-    pub fn connect_tox(&mut self, now: Time, peer: PublicKey, dht_key: PublicKey, at: Address) {
+    /// and changes with each of its starts. No address is looked up: who calls finds them, by the DHT
+    /// key, and adds those found later with [`Stack::add_address`].
+    pub fn connect_tox(
+        &mut self,
+        now: Time,
+        peer: PublicKey,
+        dht_key: PublicKey,
+        at: Option<Address>,
+    ) {
         let mut env = self.base.env(now, self.dht.keys());
-        self.sessions.connect(peer, dht_key, [at].into_iter(), &mut env);
+        self.sessions.connect(peer, dht_key, at.into_iter(), Search::Owner, &mut env);
+    }
+
+    /// `peer`, with which a session is being made, may be at this address too.
+    pub fn add_address(&mut self, now: Time, peer: PublicKey, address: Address) {
+        self.sessions.add_address(peer, address, &mut self.base.env(now, self.dht.keys()));
+    }
+
+    /// `peer`'s DHT key is this one now. If it is news, the peer began anew: so does the session.
+    pub fn set_peer_dht_key(&mut self, now: Time, peer: PublicKey, dht_key: PublicKey) {
+        self.sessions.set_dht_key(peer, dht_key, &mut self.base.env(now, self.dht.keys()));
     }
 
     /// Ends the session with `peer`, if there is one, and gives up making one.

@@ -20,7 +20,7 @@ fn violated(base: &mut Base, channels: &mut Channels, frames: &[Vec<u8>]) -> boo
 }
 
 fn fresh() -> (Base, Channels) {
-    let mut base = Base::new(Config::default(), Rng::from_seed([2; 32]));
+    let mut base = Base::new(Config::default(), None, Rng::from_seed([2; 32]));
     base.listening.insert("a".to_owned());
     (base, Channels::new(PublicKey([1; 32]), PublicKey([2; 32])))
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::handshake::HalfOpen;
+use super::handshake::{HalfOpen, Search};
 use super::peer::{Established, Peer};
 use super::{Body, Sessions};
 use crate::channel::ChannelId;
@@ -14,33 +14,59 @@ use crate::wire::{Address, PublicKey};
 
 impl Sessions {
     /// Makes a session with the owner of `key`, whose DHT key is `dht_key` (a Tox client's is another
-    /// one) and who may be at these addresses.
+    /// one) and who may be at these addresses. With [`Search::Owner`] the caller adds further ones
+    /// ([`Self::add_address`]) as they are found.
     pub(crate) fn connect(
         &mut self,
         key: PublicKey,
         dht_key: PublicKey,
         addresses: impl Iterator<Item = Address>,
+        search: Search,
         env: &mut Env<'_>,
     ) {
         if self.is_connected(&key) {
             return;
         }
         let full = self.peers.len() >= env.config.max_sessions && !self.peers.contains_key(&key);
-        if full || key == env.keys.public() {
+        if full || key == env.own_key() {
             let reason = if full { ConnectError::TooManySessions } else { ConnectError::OwnKey };
             env.events.push_back(Event::ConnectFailed { peer: key, reason });
             return;
         }
         let peer = self.peers.entry(key).or_insert_with(|| Box::new(Peer::new(key)));
         peer.wanted = true;
+        if peer.half.is_none() {
+            peer.set_dht_key(dht_key);
+        }
         let half =
             peer.half.get_or_insert_with(|| Box::new(HalfOpen::new(env.now, key, true, env.rng)));
-        half.begin(dht_key);
+        half.begin(dht_key, search);
         for address in addresses {
             half.add_candidate(address, env);
         }
         self.search_or_tidy(key);
         self.wake(key);
+    }
+
+    /// The peer's DHT key is this one now, by what the owner learned elsewhere. If it is news, the peer
+    /// restarted: the session is made anew, and one that stands is replaced when the new one does.
+    pub(crate) fn set_dht_key(&mut self, key: PublicKey, dht_key: PublicKey, env: &mut Env<'_>) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        if !peer.set_dht_key(dht_key) {
+            return;
+        }
+        let half =
+            peer.half.get_or_insert_with(|| Box::new(HalfOpen::new(env.now, key, true, env.rng)));
+        half.begin_anew(dht_key, env);
+        self.wake(key);
+    }
+
+    /// The peer may be at this address too.
+    pub(crate) fn add_address(&mut self, key: PublicKey, address: Address, env: &mut Env<'_>) {
+        if let Some(half) = self.peers.get_mut(&key).and_then(|peer| peer.half.as_mut()) {
+            half.add_candidate(address, env);
+            self.wake(key);
+        }
     }
 
     /// Ends the session with a peer, and one in the making.

@@ -34,6 +34,15 @@ const PATIENCE_WHEN_FOUND: Duration = Duration::from_secs(4);
 /// A repeated handshake is answered again at most this often.
 const REPEAT_INTERVAL: Duration = Duration::from_millis(200);
 
+/// Who finds out where a peer is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Search {
+    /// The DHT, by the peer's key: nodes of which the long-term key is the DHT key too.
+    Lookup,
+    /// Whoever asked for the session, by other means: [`Sessions::add_address`](super::Sessions).
+    Owner,
+}
+
 /// Our half of the session's key: made once, so that all our handshakes of one attempt agree.
 #[derive(Debug)]
 struct Offer {
@@ -61,6 +70,7 @@ pub(super) struct HalfOpen {
     link: Option<Box<Link>>,
     /// This side began.
     pub(super) outgoing: bool,
+    search: Search,
     /// A lookup of the peer's address is under way.
     searching: bool,
     deadline: Time,
@@ -79,6 +89,7 @@ impl HalfOpen {
             offer: None,
             link: None,
             outgoing,
+            search: Search::Owner,
             searching: false,
             deadline: now + PATIENCE,
             retry_at: now + FIRST_RETRY,
@@ -87,10 +98,19 @@ impl HalfOpen {
     }
 
     /// This side wants the session too.
-    pub(super) fn begin(&mut self, dht_key: PublicKey) {
-        self.outgoing = true;
+    pub(super) fn begin(&mut self, dht_key: PublicKey, search: Search) {
+        (self.outgoing, self.search) = (true, search);
         if self.offer.is_none() {
             self.dht_key = dht_key;
+        }
+    }
+
+    /// The peer has another DHT key now, for it restarted: all that was said to the old one is void.
+    pub(super) fn begin_anew(&mut self, dht_key: PublicKey, env: &mut Env<'_>) {
+        if self.dht_key != dht_key {
+            let mut new = Self::new(env.now, self.peer, true, env.rng);
+            new.begin(dht_key, self.search);
+            *self = new;
         }
     }
 
@@ -123,7 +143,7 @@ impl HalfOpen {
     pub(super) fn wants_search(&self) -> bool {
         let silent = self.candidates.is_empty() || self.retry_after > FIRST_RETRY;
         // A lookup finds DHT keys only.
-        let findable = self.dht_key == self.peer;
+        let findable = self.search == Search::Lookup && self.dht_key == self.peer;
         self.outgoing && findable && !self.searching && self.offer.is_none() && silent
     }
 
@@ -148,9 +168,9 @@ impl HalfOpen {
 
     /// Sends a cookie request.
     fn ask(&self, address: Address, env: &mut Env<'_>) {
-        let own = env.keys.public();
-        let header = CookieRequestHeader { sender: own, nonce: Nonce::generate(env.rng) };
-        let request = CookieRequest { key: own, unused: [0; 32], echo: self.echo };
+        let sender = env.keys.public();
+        let header = CookieRequestHeader { sender, nonce: Nonce::generate(env.rng) };
+        let request = CookieRequest { key: env.own_key(), unused: [0; 32], echo: self.echo };
         let packet = header.seal(env.keys.shared(&self.dht_key), &request);
         env.transmit(address, packet);
     }
@@ -194,7 +214,7 @@ impl HalfOpen {
             other_cookie: cookie_for_peer,
         };
         let header = HandshakeHeader { cookie, nonce: Nonce::generate(env.rng) };
-        let packet = header.seal(env.keys.shared(&self.peer), &handshake);
+        let packet = header.seal(env.identity().shared(&self.peer), &handshake);
         let sent = env.now;
         self.offer = Some(Offer { pair, base_nonce, send_nonce, packet, cookie_for_peer, sent });
         self.repeat(env);

@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub(crate) use self::cookie::CookieJar;
 use self::cookie::Pace;
 use self::handshake::HalfOpen;
+pub(crate) use self::handshake::Search;
 use self::peer::{Established, Peer, Verdict};
 pub(crate) use self::send::Body;
 use crate::drops::DropReason;
@@ -106,7 +107,7 @@ impl Sessions {
         self.pace.admit(env.now, &from)?;
         let shared = env.keys.shared(&header.sender);
         let request = CookieRequest::from_bytes(shared.open_in_place(&header.nonce, boxed)?)?;
-        if request.key == env.keys.public() {
+        if request.key == env.own_key() {
             return Err(DropReason::FromSelf);
         }
         let cookie = env.jar.seal(env.now, request.key, header.sender, env.rng);
@@ -154,7 +155,7 @@ impl Sessions {
     ) -> Result<(), DropReason> {
         let (header, boxed) = HandshakeHeader::split(packet)?;
         let (key, dht_key) = env.jar.open(env.now, &header.cookie)?;
-        if key == env.keys.public() {
+        if key == env.own_key() {
             return Err(DropReason::FromSelf);
         }
         let allowed =
@@ -162,7 +163,7 @@ impl Sessions {
         if !allowed {
             return Err(DropReason::Refused);
         }
-        let plain = env.keys.shared(&key).open_in_place(&header.nonce, boxed)?;
+        let plain = env.identity().shared(&key).open_in_place(&header.nonce, boxed)?;
         let handshake = Handshake::from_bytes(plain)?;
         if handshake.cookie_hash != header.cookie.hash() {
             return Err(DropReason::Forged);
@@ -188,6 +189,7 @@ impl Sessions {
             self.admit_stranger(&key, env)?;
         }
         let peer = self.peers.entry(key).or_insert_with(|| Box::new(Peer::new(key)));
+        peer.learn_dht_key(dht_key, env);
         let half =
             peer.half.get_or_insert_with(|| Box::new(HalfOpen::new(env.now, key, false, env.rng)));
         half.handle_handshake(from, dht_key, header.cookie, handshake, env);

@@ -38,6 +38,8 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Peer {
     key: PublicKey,
+    /// The newest DHT key that is known of it; of nodes of ours the same.
+    dht_key: PublicKey,
     pub(super) established: Option<Established>,
     pub(super) half: Option<Box<HalfOpen>>,
     /// The user waits for the session.
@@ -52,7 +54,20 @@ impl Peer {
     /// A peer with nothing yet.
     pub(super) fn new(key: PublicKey) -> Self {
         let (established, half) = (None, None);
-        Self { key, established, half, wanted: false, queued: false, scheduled: None }
+        let (wanted, queued, scheduled) = (false, false, None);
+        Self { key, dht_key: key, established, half, wanted, queued, scheduled }
+    }
+
+    /// The owner knows the peer's DHT key; true if it is news.
+    pub(super) fn set_dht_key(&mut self, dht_key: PublicKey) -> bool {
+        core::mem::replace(&mut self.dht_key, dht_key) != dht_key
+    }
+
+    /// The peer proved that it has this DHT key.
+    pub(super) fn learn_dht_key(&mut self, dht_key: PublicKey, env: &mut Env<'_>) {
+        if self.set_dht_key(dht_key) {
+            env.events.push_back(Event::PeerDhtKey { peer: self.key, dht_key });
+        }
     }
 
     /// True if there is no reason to keep it.
@@ -90,7 +105,7 @@ impl Peer {
         let half = self.half.as_mut().ok_or(DropReason::Forged)?;
         let link = half.link_mut().ok_or(DropReason::Forged)?;
         let arrived = link.handle_packet(env.now, packet)?;
-        let own = env.keys.public();
+        let own = env.own_key();
         self.end(CloseReason::Replaced, env);
         let Some(link) = self.half.take().and_then(|half| half.into_link()) else {
             return Err(DropReason::Forged);

@@ -111,9 +111,21 @@ impl World {
     }
 
     pub(crate) fn add_with(&mut self, config: Config, keys: KeyPair, rng: Rng) -> usize {
-        let number = self.nodes.len();
-        let (key, address) = (keys.public, address(number));
         let stack = Stack::new(config, keys, rng, self.now);
+        self.add_stack(stack)
+    }
+
+    /// A node with a long-term key and another DHT key.
+    pub(crate) fn add_identity(&mut self, config: Config) -> usize {
+        let rng = self.rng.child(&format!("node {}", self.nodes.len()));
+        let [identity, dht] =
+            ["identity", "dht key"].map(|it| KeyPair::generate(&mut rng.child(it)));
+        self.add_stack(Stack::with_identity(config, identity, dht, rng, self.now))
+    }
+
+    pub(crate) fn add_stack(&mut self, stack: Stack) -> usize {
+        let number = self.nodes.len();
+        let (key, address) = (stack.public_key(), address(number));
         self.nodes.push(Node {
             stack,
             key,
