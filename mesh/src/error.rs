@@ -88,7 +88,7 @@ pub enum PacketError {
     /// 160 and 161) or 192 to 254 (lossy).
     #[error("this packet id is reserved")]
     Reserved,
-    /// Too many packets wait: try again later.
+    /// Too many packets wait: [`Event::PacketWritable`](crate::Event::PacketWritable) tells when fewer do.
     #[error("the session's queue is full")]
     Full,
 }

@@ -10,6 +10,11 @@ use crate::wire::{Address, PublicKey};
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct LookupId(pub u64);
 
+/// The place of a lossless packet among all that [`send_packet`](crate::Stack::send_packet) took for
+/// one session; the first has 0.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct PacketNumber(pub u64);
+
 /// All that upper layers learn of where a peer is: a keyed hash of its address prefix. Two peers with
 /// the same group sit in the same network (IPv4 /16, IPv6 /32), as this process sees it; another
 /// process has other numbers for the same networks.
@@ -101,6 +106,19 @@ pub enum Event {
         id: u8,
         /// What stands behind the id.
         data: Bytes,
+    },
+    /// The peer has all lossless packets of
+    /// [`send_packet`](crate::Stack::send_packet) with a smaller number.
+    Delivered {
+        /// Whom they were sent to.
+        peer: PublicKey,
+        /// The first one that it may not have yet.
+        before: PacketNumber,
+    },
+    /// After [`PacketError::Full`](crate::PacketError::Full): half of the queue is free again.
+    PacketWritable {
+        /// To whom packets can be sent.
+        peer: PublicKey,
     },
     /// A DHT node whose bootstrap info offers TokTok services.
     ServiceNode {

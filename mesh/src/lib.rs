@@ -21,7 +21,7 @@ pub use channel::{ChannelId, MAX_MESSAGE};
 pub use config::{Accept, Config, DhtConfig};
 pub use drops::{DropReason, Drops};
 pub use error::{CloseReason, ConnectError, OpenError, PacketError, SendError};
-pub use event::{Event, LookupId, NetworkGroup};
+pub use event::{Event, LookupId, NetworkGroup, PacketNumber};
 pub use machine::{IoToken, Machine, Output};
 #[cfg(feature = "runtime")]
 pub use runtime::Mesh;

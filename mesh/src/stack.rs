@@ -14,7 +14,7 @@ use crate::dht::{Dht, DhtEvent};
 use crate::drops::Drops;
 use crate::env::Base;
 use crate::error::{OpenError, PacketError, SendError};
-use crate::event::{Event, LookupId, NetworkGroup};
+use crate::event::{Event, LookupId, NetworkGroup, PacketNumber};
 use crate::machine::{IoToken, Machine, Output};
 use crate::onion::Onion;
 use crate::session::{Search, Sessions};
@@ -206,7 +206,9 @@ impl Stack {
     }
 
     /// Sends a packet that is no channel's, as Tox clients do: lossless (ids 16 to 191) or lossy (192
-    /// to 254), at most 1372 bytes behind the id.
+    /// to 254), at most 1372 bytes behind the id. Lossless packets are numbered, and come in order and
+    /// once: [`Event::Delivered`] tells which ones the peer has. A lossy one gets the number that the
+    /// next lossless one will have.
     ///
     /// # Errors
     /// See [`PacketError`].
@@ -216,8 +218,13 @@ impl Stack {
         peer: PublicKey,
         id: u8,
         data: Bytes,
-    ) -> Result<(), PacketError> {
+    ) -> Result<PacketNumber, PacketError> {
         self.sessions.send_packet(peer, id, data, &mut self.base.env(now, self.dht.keys()))
+    }
+
+    /// Lossless packets that [`Stack::send_packet`] would take now for `peer`.
+    pub fn packet_space(&self, peer: PublicKey) -> usize {
+        self.sessions.packet_space(&peer)
     }
 
     /// In which network `peer` is, if there is a session with it.

@@ -57,7 +57,7 @@ pub(crate) struct Channels {
     peer: PublicKey,
     next_number: u32,
     channels: BTreeMap<u32, Channel>,
-    /// Packets that go before all messages: frames that are no data, custom packets.
+    /// Frames that are no data: they go before all messages.
     control: VecDeque<Body>,
     /// Channels whose next message is short, and the others, in the order of their turns.
     short: VecDeque<u32>,
@@ -203,15 +203,6 @@ impl Channels {
 
     fn push_control(&mut self, frame: &Frame<'_>) {
         self.control.push_back(Body::new(data_id::CHANNEL, frame.to_bytes().into()));
-    }
-
-    /// Queues a lossless packet that is no frame; false if too many wait.
-    pub(crate) fn push_packet(&mut self, packet: Body) -> bool {
-        let fits = self.control.len() < MAX_CONTROL;
-        if fits {
-            self.control.push_back(packet);
-        }
-        fits
     }
 
     /// Takes a frame of the peer.

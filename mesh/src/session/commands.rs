@@ -8,7 +8,7 @@ use super::{Body, Sessions};
 use crate::channel::ChannelId;
 use crate::env::Env;
 use crate::error::{CloseReason, ConnectError, OpenError, PacketError, SendError};
-use crate::event::Event;
+use crate::event::{Event, PacketNumber};
 use crate::wire::session::{MAX_CRYPTO_DATA, data_id};
 use crate::wire::{Address, PublicKey};
 
@@ -145,6 +145,11 @@ impl Sessions {
         self.established_with(&key).map_or(0, |it| it.channels.send_space(number))
     }
 
+    /// Packets that [`Self::send_packet`] would take now.
+    pub(crate) fn packet_space(&self, key: &PublicKey) -> usize {
+        self.established_with(key).map_or(0, |it| it.packets.space())
+    }
+
     /// Sends a Tox packet that is no channel's.
     pub(crate) fn send_packet(
         &mut self,
@@ -152,25 +157,24 @@ impl Sessions {
         id: u8,
         data: Bytes,
         env: &mut Env<'_>,
-    ) -> Result<(), PacketError> {
+    ) -> Result<PacketNumber, PacketError> {
         let established = self.established_mut(&key).ok_or(PacketError::NotConnected)?;
         if data.len() >= MAX_CRYPTO_DATA {
             return Err(PacketError::TooLarge);
         }
-        match id {
+        let number = match id {
             data_id::HELLO | data_id::CHANNEL => return Err(PacketError::Reserved),
             id if data_id::LOSSY.contains(&id) => {
                 let packet = established.link.send_lossy(env.now, id, &data);
                 env.transmit(established.address, packet);
+                established.packets.next()
             }
             id if data_id::LOSSLESS.contains(&id) => {
-                if !established.channels.push_packet(Body::new(id, data)) {
-                    return Err(PacketError::Full);
-                }
+                established.packets.push(Body::new(id, data)).ok_or(PacketError::Full)?
             }
             _ => return Err(PacketError::Reserved),
-        }
+        };
         self.wake(key);
-        Ok(())
+        Ok(number)
     }
 }

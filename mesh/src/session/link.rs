@@ -104,6 +104,16 @@ impl Link {
         self.record.send_nonce()
     }
 
+    /// The peer has all lossless packets before this number.
+    pub(crate) fn acknowledged(&self) -> u32 {
+        self.send.first()
+    }
+
+    /// The number of the next lossless packet.
+    pub(crate) fn next_number(&self) -> u32 {
+        self.send.end()
+    }
+
     /// See [`Record::distance`].
     pub(crate) fn distance(&self, low: u16) -> i16 {
         self.record.distance(low)

@@ -10,6 +10,7 @@ mod congestion;
 mod cookie;
 mod handshake;
 mod link;
+mod packets;
 mod peer;
 mod receive;
 mod record;

@@ -3,6 +3,7 @@
 
 use super::handshake::HalfOpen;
 use super::link::{Arrived, Link, Received};
+use super::packets::Packets;
 use super::send::Body;
 use crate::channel::{Channels, Violation};
 use crate::drops::DropReason;
@@ -19,6 +20,9 @@ pub(super) struct Established {
     pub(super) address: Address,
     pub(super) link: Link,
     pub(super) channels: Channels,
+    pub(super) packets: Packets,
+    /// The next packet is the user's, if one waits, not a channel's.
+    packets_turn: bool,
 }
 
 /// What a packet did to a peer.
@@ -87,9 +91,11 @@ impl Peer {
     ) -> Result<Verdict, DropReason> {
         if let Some(established) = &mut self.established {
             match established.link.handle_packet(env.now, packet) {
-                Ok(arrived) => return Ok(established.take(self.key, from, arrived, env)),
                 Err(DropReason::Forged) => {}
-                Err(reason) => return Err(reason),
+                result => {
+                    established.tell_delivered(self.key, env);
+                    return Ok(established.take(self.key, from, result?, env));
+                }
             }
         }
         self.prove(from, packet, env)
@@ -110,8 +116,10 @@ impl Peer {
         let Some(link) = self.half.take().and_then(|half| half.into_link()) else {
             return Err(DropReason::Forged);
         };
-        let channels = Channels::new(own, self.key);
-        let established = self.established.insert(Established { address: from, link, channels });
+        let (channels, packets) = (Channels::new(own, self.key), Packets::default());
+        let established =
+            Established { address: from, link, channels, packets, packets_turn: true };
+        let established = self.established.insert(established);
         self.wanted = false;
         env.events.push_back(Event::SessionUp { peer: self.key });
         Ok(match established.take(self.key, from, arrived, env) {
@@ -139,7 +147,7 @@ impl Peer {
     /// The next packet of the session that stands.
     pub(super) fn poll_transmit(&mut self, env: &mut Env<'_>) -> Option<(Address, Vec<u8>)> {
         let established = self.established.as_mut()?;
-        let packet = established.poll_transmit(env)?;
+        let packet = established.poll_transmit(self.key, env)?;
         Some((established.address, packet))
     }
 
@@ -225,18 +233,41 @@ impl Established {
         Ok(())
     }
 
-    fn poll_transmit(&mut self, env: &mut Env<'_>) -> Option<Vec<u8>> {
+    /// Tells the user which of his packets the peer has, if there are new ones.
+    fn tell_delivered(&mut self, peer: PublicKey, env: &mut Env<'_>) {
+        if let Some(before) = self.packets.acknowledge(self.link.acknowledged()) {
+            env.events.push_back(Event::Delivered { peer, before });
+        }
+    }
+
+    fn poll_transmit(&mut self, peer: PublicKey, env: &mut Env<'_>) -> Option<Vec<u8>> {
         if let Some(packet) = self.link.poll_transmit(env.now) {
             return Some(packet);
         }
         if self.link.owes_alive(env.now) {
             return Some(self.link.send(env.now, Body::new(data_id::ALIVE, Default::default())));
         }
-        if !self.channels.has_packet() || !self.link.can_send() {
+        let waits = self.channels.has_packet() || !self.packets.is_empty();
+        if !waits || !self.link.can_send() {
             return None;
         }
-        let body = self.channels.next_packet(env.events)?;
+        let body = self.next_packet(peer, env)?;
         Some(self.link.send(env.now, body))
+    }
+
+    /// The next lossless packet: frames and the user's packets take turns.
+    fn next_packet(&mut self, peer: PublicKey, env: &mut Env<'_>) -> Option<Body> {
+        let turn = self.packets_turn || !self.channels.has_packet();
+        self.packets_turn = !turn;
+        if let Some(packet) =
+            turn.then(|| self.packets.next_packet(self.link.next_number())).flatten()
+        {
+            if self.packets.take_writable() {
+                env.events.push_back(Event::PacketWritable { peer });
+            }
+            return Some(packet);
+        }
+        self.channels.next_packet(env.events)
     }
 
     fn deadline(&self) -> Time {

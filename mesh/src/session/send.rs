@@ -85,6 +85,11 @@ pub(crate) struct SendBuffer {
 }
 
 impl SendBuffer {
+    /// The number of the oldest packet that is not acknowledged.
+    pub(crate) fn first(&self) -> u32 {
+        self.first
+    }
+
     /// The number that the next new packet will have.
     pub(crate) fn end(&self) -> u32 {
         self.first.wrapping_add(self.ring.len() as u32)
