@@ -1,5 +1,7 @@
 //! How bytes become values and values bytes: one trait each way, one error, one cursor.
 
+use core::ops::RangeInclusive;
+
 use thiserror::Error;
 
 /// Why bytes are not the value that was asked for.
@@ -123,6 +125,23 @@ impl<'a> Reader<'a> {
     /// All bytes that are left; the cursor is then at the end.
     pub fn take_rest(&mut self) -> &'a [u8] {
         core::mem::take(&mut self.rest)
+    }
+
+    /// All bytes that are left, if they are as many as `bounds` allow; `what` names the field.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`] if they are fewer, [`DecodeError::Limit`] if they are more.
+    pub fn rest_within(
+        &mut self,
+        what: &'static str,
+        bounds: RangeInclusive<usize>,
+    ) -> Result<&'a [u8], DecodeError> {
+        let (need, limit) = bounds.into_inner();
+        match self.rest.len() {
+            have if have < need => Err(DecodeError::Truncated { need, have }),
+            got if got > limit => Err(DecodeError::Limit { what, limit, got }),
+            _ => Ok(self.take_rest()),
+        }
     }
 
     /// One byte.

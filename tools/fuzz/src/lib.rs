@@ -7,6 +7,7 @@ pub mod address;
 pub mod channel;
 pub mod dht;
 pub mod file;
+pub mod friend;
 pub mod lan;
 pub mod onion;
 pub mod relay;
@@ -25,8 +26,10 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("capability", file::capability),
     ("channel", channel::channel),
     ("dht", dht::dht),
+    ("friend", friend::friend),
     ("lan", lan::lan),
     ("manifest", file::manifest),
+    ("messenger", friend::messenger),
     ("onion", onion::onion),
     ("relay", relay::relay),
     ("root", file::root),

@@ -5,7 +5,9 @@ use toktok_wire::address::IpPort;
 use toktok_wire::bootstrap_info::{BootstrapInfo, BootstrapInfoRequest};
 use toktok_wire::channel::{Frame, Hello};
 use toktok_wire::dht::{DhtRequestHeader, Header, NodesRequest, NodesResponse, Ping};
+use toktok_wire::friend::{FriendPacket, FriendRequest};
 use toktok_wire::lan::LanDiscovery;
+use toktok_wire::messenger::MessengerPacket;
 use toktok_wire::nat::NatPing;
 use toktok_wire::onion::{
     AnnounceRequest, AnnounceRequestHeader, AnnounceResponse, AnnounceResponseHeader,
@@ -24,9 +26,10 @@ use toktok_wire::{Decode, Encode, Kind, Nonce, PackedNode, PublicKey, ToxId};
 
 use crate::strategies::bytes;
 
-/// Random bytes; half of them begin like a packet or a frame, so that they come further.
+/// Random bytes; half of them begin like a packet or a frame, or carry one of a session's data ids, so
+/// that they come further.
 fn anything() -> impl Strategy<Value = Vec<u8>> {
-    let first = prop_oneof![prop::sample::select(&Kind::ALL[..]).prop_map(Kind::byte), 0u8..20];
+    let first = prop_oneof![prop::sample::select(&Kind::ALL[..]).prop_map(Kind::byte), 0u8..=105];
     prop_oneof![
         bytes(0..=300),
         bytes(1300..=1500),
@@ -63,6 +66,7 @@ proptest! {
             DataRequestHeader, DataResponseHeader, OnionData<'_>, DhtKeyAnnounce,
             RoutedDhtKey<'_>,
             RelayKeys, RelayHelloHeader, RelayAnswerHeader, ConnectionId, RelayPacket<'_>,
+            FriendRequest<'_>, FriendPacket<'_>, MessengerPacket<'_>,
         );
         // The one kind with bytes that nobody reads: its length and its first byte count.
         let accepted = BootstrapInfoRequest::from_bytes(&bytes).is_ok();
