@@ -227,6 +227,12 @@ impl Stack {
         self.sessions.packet_space(&peer)
     }
 
+    /// Lossless packets of [`Stack::send_packet`] that wait for their first transmission: who keeps few
+    /// of them waiting can send something urgent soon.
+    pub fn packets_waiting(&self, peer: PublicKey) -> usize {
+        self.sessions.packets_waiting(&peer)
+    }
+
     /// In which network `peer` is, if there is a session with it.
     pub fn network_group(&self, peer: PublicKey) -> Option<NetworkGroup> {
         let prefix = network_prefix(&self.sessions.address(&peer)?);

@@ -150,6 +150,11 @@ impl Sessions {
         self.established_with(key).map_or(0, |it| it.packets.space())
     }
 
+    /// Packets of [`Self::send_packet`] that wait for their first transmission.
+    pub(crate) fn packets_waiting(&self, key: &PublicKey) -> usize {
+        self.established_with(key).map_or(0, |it| it.packets.waiting())
+    }
+
     /// Sends a Tox packet that is no channel's.
     pub(crate) fn send_packet(
         &mut self,

@@ -31,6 +31,11 @@ impl Packets {
         MAX_WAITING.saturating_sub(self.waiting.len())
     }
 
+    /// Packets that wait for their first transmission.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Queues a packet; `None` if too many wait.
     pub(super) fn push(&mut self, packet: Body) -> Option<PacketNumber> {
         if self.space() == 0 {
