@@ -10,6 +10,8 @@ mod env;
 pub mod error;
 pub mod event;
 pub mod machine;
+#[cfg(feature = "messenger")]
+pub mod messenger;
 mod onion;
 mod outbox;
 #[cfg(feature = "runtime")]

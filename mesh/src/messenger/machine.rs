@@ -1,0 +1,346 @@
+//! The messenger as a machine: a [`Stack`] with friends on top.
+
+use bytes::Bytes;
+
+use super::carrier::Carrier;
+use super::core::{Core, TransferCommand};
+use super::error::{AddFriendError, FileError, MessageError, ProfileError, UnknownFriend};
+use super::event::MessengerEvent;
+use super::files::{FileOffer, IoRequest, IoResult, TransferId, TransferState};
+use super::friends::Contact;
+use super::messages::MessageId;
+use super::profile::Profile;
+use super::unfinished::Unfinished;
+use crate::config::Config;
+use crate::drops::Drops;
+use crate::error::PacketError;
+use crate::event::{Event, PacketNumber};
+use crate::machine::{IoToken, Machine, Output};
+use crate::stack::Stack;
+use crate::wire::messenger::{MessageKind, UserStatus};
+use crate::wire::{Address, KeyPair, PublicKey, Rng, Time};
+
+/// A person's node: the mesh with a messenger on top of it, sans-IO. See the [module](super).
+///
+/// After each call, [`poll`](Machine::poll) it until it is idle.
+#[derive(Debug)]
+pub struct Messenger {
+    stack: Stack,
+    core: Core,
+}
+
+/// The mesh, as what carries friends' packets.
+struct Sessions<'a> {
+    now: Time,
+    stack: &'a mut Stack,
+}
+
+impl Carrier for Sessions<'_> {
+    fn send(
+        &mut self,
+        friend: PublicKey,
+        id: u8,
+        data: Bytes,
+    ) -> Result<PacketNumber, PacketError> {
+        self.stack.send_packet(self.now, friend, id, data)
+    }
+
+    fn waiting(&self, friend: PublicKey) -> usize {
+        self.stack.packets_waiting(friend)
+    }
+}
+
+impl Messenger {
+    /// A messenger without friends. Friends know it by `identity`, the DHT by `dht`: a fresh one each
+    /// run, so that nobody else can tell where its owner is; or the same, for a node that anyone may find.
+    pub fn new(config: Config, identity: KeyPair, dht: KeyPair, rng: Rng, now: Time) -> Self {
+        let config = Config { custom_packets: true, ..config };
+        let stack = if identity.public == dht.public {
+            Stack::new(config, identity, rng, now)
+        } else {
+            Stack::with_identity(config, identity, dht, rng, now)
+        };
+        let core = Core::new(stack.public_key());
+        Self { stack, core }
+    }
+
+    /// The mesh beneath, to look at.
+    pub const fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// The mesh beneath, for what is no messenger's business: bootstrapping, channels, relays. Friends
+    /// are added and removed here only.
+    pub const fn stack_mut(&mut self) -> &mut Stack {
+        &mut self.stack
+    }
+
+    /// This node's long-term key.
+    pub fn public_key(&self) -> PublicKey {
+        self.stack.public_key()
+    }
+
+    /// How many packets of friends were dropped, by reason. Those of the mesh are
+    /// [its own](Stack::drops).
+    pub const fn drops(&self) -> &Drops {
+        self.core.drops()
+    }
+
+    /// Tells what a calendar shows now, in seconds since 1970: for [`Contact::last_seen`].
+    pub fn set_calendar(&mut self, now: Time, seconds: u64) {
+        self.core.set_calendar(now, seconds);
+    }
+
+    /// What this node's owner shows of himself.
+    pub const fn profile(&self) -> &Profile {
+        self.core.profile()
+    }
+
+    /// Sets the own name; friends are told.
+    ///
+    /// # Errors
+    /// [`ProfileError::TooLong`].
+    pub fn set_name(&mut self, name: &[u8]) -> Result<(), ProfileError> {
+        self.core.set_name(name)
+    }
+
+    /// Sets the own status message; friends are told.
+    ///
+    /// # Errors
+    /// [`ProfileError::TooLong`].
+    pub fn set_status_message(&mut self, message: &[u8]) -> Result<(), ProfileError> {
+        self.core.set_status_message(message)
+    }
+
+    /// Sets the own status; friends are told.
+    pub fn set_status(&mut self, status: UserStatus) {
+        self.core.set_status(status);
+    }
+
+    /// Shows a friend whether the user types.
+    ///
+    /// # Errors
+    /// [`UnknownFriend`].
+    pub fn set_typing(&mut self, friend: PublicKey, typing: bool) -> Result<(), UnknownFriend> {
+        self.core.set_typing(friend, typing)
+    }
+
+    /// All friends by their keys.
+    pub fn friends(&self) -> impl Iterator<Item = (PublicKey, &Contact)> {
+        self.core.contacts()
+    }
+
+    /// What is known of a friend.
+    pub fn friend(&self, friend: PublicKey) -> Option<&Contact> {
+        self.core.contact(friend)
+    }
+
+    /// Adds a friend that has asked, or will add this node too. From now on it is looked for.
+    ///
+    /// # Errors
+    /// See [`AddFriendError`].
+    pub fn add_friend(&mut self, now: Time, friend: PublicKey) -> Result<(), AddFriendError> {
+        self.core.add_friend(friend, None, self.stack.is_connected(friend))?;
+        self.stack.connect(now, friend, None);
+        Ok(())
+    }
+
+    /// Removes a friend. What waited for it is gone; transfers end.
+    ///
+    /// # Errors
+    /// [`UnknownFriend`].
+    pub fn remove_friend(&mut self, now: Time, friend: PublicKey) -> Result<(), UnknownFriend> {
+        let stack = &mut self.stack;
+        self.core.remove_friend(friend, &mut Sessions { now, stack })?;
+        self.stack.disconnect(now, friend);
+        Ok(())
+    }
+
+    /// Sends a message of 1 to 1372 bytes: now, or when the friend is there.
+    /// [`MessengerEvent::Receipt`] follows. It is sent again if the session breaks before that, and may
+    /// then come twice.
+    ///
+    /// # Errors
+    /// See [`MessageError`].
+    pub fn send_message(
+        &mut self,
+        friend: PublicKey,
+        kind: MessageKind,
+        text: impl Into<Bytes>,
+    ) -> Result<MessageId, MessageError> {
+        self.core.send_message(friend, kind, text.into())
+    }
+
+    /// Sends an application's packet: it comes once and in order, unless the session breaks. Ids 162 to
+    /// 191, and 69 for setting up calls.
+    ///
+    /// # Errors
+    /// See [`PacketError`]; [`PacketError::NotConnected`] while the friend is not online.
+    pub fn send_lossless(
+        &mut self,
+        now: Time,
+        friend: PublicKey,
+        id: u8,
+        data: impl Into<Bytes>,
+    ) -> Result<(), PacketError> {
+        if super::custom::is_lossy(id) {
+            return Err(PacketError::Reserved);
+        }
+        let stack = &mut self.stack;
+        self.core.send_custom(friend, id, data.into(), &mut Sessions { now, stack })
+    }
+
+    /// Sends an application's packet, which may get lost: ids 200 to 254, and 192 to 198 for calls.
+    ///
+    /// # Errors
+    /// As [`Self::send_lossless`].
+    pub fn send_lossy(
+        &mut self,
+        now: Time,
+        friend: PublicKey,
+        id: u8,
+        data: impl Into<Bytes>,
+    ) -> Result<(), PacketError> {
+        if !super::custom::is_lossy(id) {
+            return Err(PacketError::Reserved);
+        }
+        let stack = &mut self.stack;
+        self.core.send_custom(friend, id, data.into(), &mut Sessions { now, stack })
+    }
+
+    /// Offers a file: now, or when the friend is there. When the friend takes it, its bytes are asked for
+    /// by [`IoRequest::Read`]. [`MessengerEvent::FileEnded`] follows at the end.
+    ///
+    /// # Errors
+    /// See [`FileError`].
+    pub fn send_file(
+        &mut self,
+        friend: PublicKey,
+        offer: FileOffer,
+    ) -> Result<TransferId, FileError> {
+        self.core.send_file(friend, offer)
+    }
+
+    /// Takes an offered file. Its bytes are handed out by [`IoRequest::Write`].
+    ///
+    /// # Errors
+    /// See [`FileError`].
+    pub fn accept_file(&mut self, transfer: TransferId) -> Result<(), FileError> {
+        self.accept_file_from(transfer, 0)
+    }
+
+    /// Takes an offered file of which the bytes before `position` are here already.
+    ///
+    /// # Errors
+    /// See [`FileError`].
+    pub fn accept_file_from(
+        &mut self,
+        transfer: TransferId,
+        position: u64,
+    ) -> Result<(), FileError> {
+        self.core.with_transfer(transfer, TransferCommand::Accept(position))
+    }
+
+    /// Holds a transfer up.
+    ///
+    /// # Errors
+    /// [`FileError::UnknownTransfer`].
+    pub fn pause_file(&mut self, transfer: TransferId) -> Result<(), FileError> {
+        self.core.with_transfer(transfer, TransferCommand::Pause(true))
+    }
+
+    /// Lets a transfer go on that was held up here.
+    ///
+    /// # Errors
+    /// [`FileError::UnknownTransfer`].
+    pub fn resume_file(&mut self, transfer: TransferId) -> Result<(), FileError> {
+        self.core.with_transfer(transfer, TransferCommand::Pause(false))
+    }
+
+    /// Refuses or ends a transfer.
+    ///
+    /// # Errors
+    /// [`FileError::UnknownTransfer`].
+    pub fn cancel_file(&mut self, transfer: TransferId) -> Result<(), FileError> {
+        self.core.with_transfer(transfer, TransferCommand::Cancel)
+    }
+
+    /// How all transfers stand.
+    pub fn transfers(&self) -> impl Iterator<Item = (PublicKey, TransferId, TransferState)> {
+        self.core.transfers()
+    }
+
+    /// Messages that friends may not have yet, and transfers under way: to be kept for the next run.
+    pub fn unfinished(&self) -> Unfinished {
+        Unfinished::of(&self.core)
+    }
+
+    /// Goes on with what an earlier run did not finish, after its friends were added.
+    pub fn restore(&mut self, unfinished: Unfinished) {
+        unfinished.restore(&mut self.core);
+    }
+
+    /// Takes an event of the mesh; gives back what the user may want.
+    fn handle_mesh(&mut self, now: Time, event: Event) -> Option<Event> {
+        match &event {
+            Event::SessionUp { peer } => {
+                self.core.handle_up(*peer);
+            }
+            Event::SessionDown { peer, .. } => self.core.handle_down(now, *peer),
+            // Packets of strangers are the user's business.
+            Event::Packet { peer, id, data } => {
+                let known = self.core.handle_packet(now, *peer, *id, data);
+                return (!known).then_some(event);
+            }
+            Event::Delivered { peer, before } => {
+                self.core.handle_delivered(*peer, *before);
+                return None;
+            }
+            Event::PacketWritable { .. } => return None,
+            _ => {}
+        }
+        Some(event)
+    }
+}
+
+impl Machine for Messenger {
+    type Event = MessengerEvent;
+    type IoRequest = IoRequest;
+    type IoResult = IoResult;
+
+    fn handle_datagram(&mut self, now: Time, from: Address, datagram: &mut [u8]) {
+        self.stack.handle_datagram(now, from, datagram);
+    }
+
+    fn handle_io(&mut self, _now: Time, token: IoToken, result: IoResult) {
+        self.core.handle_io(token, result);
+    }
+
+    fn poll(&mut self, now: Time) -> Output<MessengerEvent, IoRequest> {
+        loop {
+            if let Some(event) = self.core.poll_event() {
+                return Output::Event(event);
+            }
+            if let Some((token, request)) = self.core.poll_work() {
+                return Output::Io(token, request);
+            }
+            let deadline = match self.stack.poll(now) {
+                Output::Transmit { to, payload } => return Output::Transmit { to, payload },
+                Output::Io(_, never) => match never {},
+                Output::Event(event) => {
+                    if let Some(event) = self.handle_mesh(now, event) {
+                        return Output::Event(MessengerEvent::Mesh(event));
+                    }
+                    continue;
+                }
+                Output::Idle(deadline) => deadline,
+            };
+            self.core.handle_timeout(now);
+            let stack = &mut self.stack;
+            if !self.core.pump(&mut Sessions { now, stack }) && !self.core.has_output() {
+                let deadlines = [deadline, self.core.deadline()];
+                return Output::Idle(deadlines.into_iter().flatten().min());
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The messenger over whole stacks: friends find each other, talk, and send files through a network
+//! that loses, reorders and doubles datagrams.
+#![allow(clippy::unwrap_used, reason = "a test says so and stops")]
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use toktok_mesh::messenger::{
+    FileKind, FileOffer, FileOutcome, IoRequest, IoResult, MessageKind, Messenger,
+    MessengerEvent as Event, TransferId,
+};
+use toktok_mesh::{Address, Config, KeyPair, Machine, Output, PublicKey, Rng, Time};
+
+/// A person.
+struct Person {
+    messenger: Messenger,
+    key: PublicKey,
+    address: Address,
+    events: Vec<Event>,
+    wake: Option<Time>,
+    files: BTreeMap<TransferId, Vec<u8>>,
+}
+
+/// Two of them, and what flies between.
+struct World {
+    now: Time,
+    people: [Person; 2],
+    flying: BTreeMap<(Time, u64), (usize, Address, Vec<u8>)>,
+    count: u64,
+    /// Lost, in a thousand.
+    loss: u64,
+    rng: Rng,
+}
+
+impl World {
+    fn new(seed: u8, loss: u64) -> Self {
+        let now = Time::from_secs(1);
+        let rng = Rng::from_seed([seed; 32]);
+        let people = [0, 1].map(|number| {
+            let mut rng = rng.child(&format!("person {number}"));
+            let keys = KeyPair::generate(&mut rng);
+            let messenger = Messenger::new(Config::default(), keys.clone(), keys.clone(), rng, now);
+            let address = Address::udp(([10, 0, 0, number], 33445).into());
+            let (key, events) = (keys.public, Vec::new());
+            let files = BTreeMap::new();
+            Person { messenger, key, address, events, wake: Some(now), files }
+        });
+        let mut world = Self { now, people, flying: BTreeMap::new(), count: 0, loss, rng };
+        let (key, address) = (world.people[0].key, world.people[0].address);
+        world.with(1, |messenger, now| messenger.stack_mut().bootstrap(now, address, key));
+        world
+    }
+
+    /// Two who are there for each other.
+    fn friends(seed: u8, loss: u64) -> Self {
+        let mut world = Self::new(seed, loss);
+        for number in 0..2 {
+            let friend = world.people[1 - number].key;
+            world.with(number, |messenger, now| messenger.add_friend(now, friend)).unwrap();
+        }
+        let online = |event: &Event| matches!(event, Event::FriendOnline { .. });
+        world.run_until(|world| world.people.iter().all(|it| it.events.iter().any(online)));
+        world
+    }
+
+    fn with<T>(&mut self, number: usize, call: impl FnOnce(&mut Messenger, Time) -> T) -> T {
+        let result = call(&mut self.people[number].messenger, self.now);
+        self.drain(number);
+        result
+    }
+
+    fn drain(&mut self, number: usize) {
+        loop {
+            let person = &mut self.people[number];
+            match person.messenger.poll(self.now) {
+                Output::Transmit { to, payload } => {
+                    if self.rng.below(1000) < self.loss {
+                        continue;
+                    }
+                    let to = usize::from(to != self.people[0].address);
+                    let jitter = Duration::from_micros(self.rng.below(2000));
+                    let from = self.people[number].address;
+                    self.count += 1;
+                    let at = self.now + Duration::from_millis(5) + jitter;
+                    self.flying.insert((at, self.count), (to, from, payload));
+                }
+                Output::Event(event) => person.events.push(event),
+                Output::Io(token, request) => {
+                    let result = person.work(request);
+                    person.messenger.handle_io(self.now, token, result);
+                }
+                Output::Idle(wake) => {
+                    person.wake = wake;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Lets time pass until something is true; panics if it takes ten minutes.
+    fn run_until(&mut self, done: impl Fn(&Self) -> bool) {
+        let end = self.now + Duration::from_secs(600);
+        while !done(self) {
+            let wakes = self.people.iter().filter_map(|person| person.wake);
+            let flies = self.flying.keys().next().map(|(at, _)| *at);
+            self.now = wakes.chain(flies).min().unwrap().max(self.now);
+            assert!(self.now < end, "it never happens");
+            while let Some(entry) = self.flying.first_entry() {
+                if entry.key().0 > self.now {
+                    break;
+                }
+                let (to, from, mut datagram) = entry.remove();
+                self.with(to, |messenger, now| messenger.handle_datagram(now, from, &mut datagram));
+            }
+            for number in 0..2 {
+                if self.people[number].wake.is_some_and(|wake| wake <= self.now) {
+                    self.drain(number);
+                }
+            }
+        }
+    }
+}
+
+impl Person {
+    fn work(&mut self, request: IoRequest) -> IoResult {
+        match request {
+            IoRequest::Read { transfer, range } => {
+                let file = &self.files[&transfer];
+                let bytes = &file[range.start as usize..(range.end as usize).min(file.len())];
+                IoResult::Read(Ok(bytes.to_vec().into()))
+            }
+            IoRequest::Write { transfer, position, data } => {
+                let file = self.files.entry(transfer).or_default();
+                assert_eq!(file.len() as u64, position, "in order");
+                file.extend_from_slice(&data);
+                IoResult::Written(Ok(()))
+            }
+            _ => panic!("no other work is known"),
+        }
+    }
+
+    fn has(&self, event: &Event) -> bool {
+        self.events.contains(event)
+    }
+}
+
+#[test]
+fn friends_meet_and_talk() {
+    for (seed, loss) in [(1, 0), (2, 100)] {
+        let mut world = World::friends(seed, loss);
+        let [ada, bob] = [0, 1].map(|number| world.people[number].key);
+        world.with(0, |messenger, _| messenger.set_name(b"Ada")).unwrap();
+        let (kind, text) = (MessageKind::Normal, "hi");
+        let sent = world.with(0, |messenger, _| messenger.send_message(bob, kind, text)).unwrap();
+        let receipt = Event::Receipt { friend: bob, message: sent };
+        world.run_until(|world| world.people[0].has(&receipt));
+        let message = Event::Message { friend: ada, kind, text: text.into() };
+        assert!(world.people[1].has(&Event::Name { friend: ada, name: b"Ada".to_vec() }));
+        assert!(world.people[1].has(&message));
+        assert_eq!(world.people[1].messenger.friend(ada).unwrap().name, b"Ada");
+    }
+}
+
+#[test]
+fn packets_of_applications_pass() {
+    let mut world = World::friends(3, 0);
+    let [ada, bob] = [0, 1].map(|number| world.people[number].key);
+    world.with(0, |messenger, now| messenger.send_lossless(now, bob, 170, "sure")).unwrap();
+    world.with(0, |messenger, now| messenger.send_lossy(now, bob, 210, "perhaps")).unwrap();
+    for (id, data) in [(170, "sure"), (210, "perhaps")] {
+        let packet = Event::CustomPacket { friend: ada, id, data: data.into() };
+        world.run_until(|world| world.people[1].has(&packet));
+    }
+}
+
+#[test]
+fn a_file_arrives_whole() {
+    for (seed, loss) in [(4, 0), (5, 30)] {
+        let mut world = World::friends(seed, loss);
+        let bob = world.people[1].key;
+        let mut bytes = vec![0; 3_000_000];
+        Rng::from_seed([8; 32]).fill(&mut bytes);
+        let size = bytes.len() as u64;
+        let offer =
+            FileOffer { kind: FileKind::DATA, size, file_id: [7; 32], name: b"data".to_vec() };
+        let sent = world.with(0, |messenger, _| messenger.send_file(bob, offer)).unwrap();
+        world.people[0].files.insert(sent, bytes.clone());
+        let offered = |world: &World| {
+            world.people[1].events.iter().find_map(|event| match event {
+                Event::FileOffered { transfer, .. } => Some(*transfer),
+                _ => None,
+            })
+        };
+        world.run_until(|world| offered(world).is_some());
+        let came = offered(&world).unwrap();
+        world.with(1, |messenger, _| messenger.accept_file(came)).unwrap();
+        let outcome = FileOutcome::Complete;
+        let ended = Event::FileEnded { friend: bob, transfer: sent, outcome };
+        world.run_until(|world| world.people[0].has(&ended));
+        assert!(world.people[1].files[&came] == bytes);
+    }
+}
