@@ -1,10 +1,12 @@
 //! The onion's serving side: a hop of other people's paths, and a place where keys are announced
-//! (Tox Reference, "Onion"; research note `tox.md` 1.3). Paths of our own come later.
+//! (Tox Reference, "Onion"; research note `tox.md` 1.3). Paths of our own: [`client`].
 //!
 //! A hop remembers nothing of what it passes on: the way back travels with the packet, in a box that
 //! only this node opens. What it remembers are announcements, within [`store`]'s bounds.
 
 mod announce;
+#[cfg_attr(not(test), allow(dead_code, reason = "the stack composes it with the friends"))]
+pub(crate) mod client;
 mod hop;
 mod return_key;
 mod store;

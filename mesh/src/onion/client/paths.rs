@@ -1,0 +1,264 @@
+//! Paths of our own: three nodes between us and whomever we ask.
+//!
+//! All keys of a path are made for it, the first hop's too, where c-toxcore uses its DHT key: so no
+//! hop but the first, which sees our address, can tell two paths of one owner. The same nonce stands
+//! in all three layers and thus at all three hops: the wire format forces it, so two hops that work
+//! together recognise a packet. It is a new one for each packet, and what lies inside, which the node
+//! at the end sees, has another.
+
+use std::collections::VecDeque;
+
+use super::config::{MAX_RETIRED, NEW_PATH_MISSES, PATH_ECHO, PATH_LIFETIME, PATH_MISSES};
+use super::pool::{Node, Pool};
+use crate::wire::address::IpPort;
+use crate::wire::onion::{Hop, LastLayer, Layer, SendHeader};
+use crate::wire::relay::RelayPacket;
+use crate::wire::{Address, Encode, KeyPair, Nonce, PublicKey, Rng, SharedKey, Time};
+
+/// Hops of a path.
+const HOPS: usize = 3;
+
+/// Who receives our packets first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum FirstHop {
+    /// A node, by UDP: the packet is a datagram.
+    Udp(Address),
+    /// A TCP relay that we are connected to, by its key: the packet is a relay packet (8).
+    Relay(PublicKey),
+}
+
+/// Names a path; no two of one client have the same.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct PathId(pub(super) u64);
+
+/// What building a path needs.
+pub(super) struct Ground<'a> {
+    pub(super) rng: &'a mut Rng,
+    pub(super) pool: &'a mut Pool,
+    /// If there are any, one of them is the first hop.
+    pub(super) relays: &'a [PublicKey],
+    pub(super) allow_short: bool,
+}
+
+/// A path.
+#[derive(Debug)]
+pub(super) struct Path {
+    pub(super) id: PathId,
+    pub(super) first: FirstHop,
+    /// The three hops, or the two behind a relay.
+    hops: Vec<Node>,
+    /// For each of `hops` a key of this path, and the secret shared with the hop.
+    keys: Vec<(PublicKey, SharedKey)>,
+    /// For whom it was built: paths serve nodes of the same kind, and a short one that contains this
+    /// node serves it all the same.
+    built_for: Node,
+    created: Time,
+    /// Requests in a row that brought no answer.
+    misses: u8,
+    is_proven: bool,
+}
+
+impl Path {
+    fn new(
+        now: Time,
+        rng: &mut Rng,
+        relay: Option<PublicKey>,
+        hops: Vec<Node>,
+        built_for: Node,
+    ) -> Option<Self> {
+        let first = match relay {
+            Some(key) => FirstHop::Relay(key),
+            None => FirstHop::Udp(hops.first()?.address()),
+        };
+        let key_for = |hop: &Node| {
+            let pair = KeyPair::generate(rng);
+            (pair.public, pair.secret.shared_key(&hop.key))
+        };
+        let keys = hops.iter().map(key_for).collect();
+        let id = PathId(rng.u64());
+        Some(Self { id, first, hops, keys, built_for, created: now, misses: 0, is_proven: false })
+    }
+
+    /// True if requests for `destination` may go along this path.
+    fn serves(&self, destination: &Node) -> bool {
+        self.built_for.kind() == destination.kind()
+            && (self.built_for == *destination
+                || self.hops.iter().all(|hop| !hop.is_same(destination)))
+    }
+
+    fn is_dead(&self, now: Time, pool: &Pool, relays: &[PublicKey]) -> bool {
+        let is_cut = match &self.first {
+            FirstHop::Udp(_) => !relays.is_empty(),
+            FirstHop::Relay(key) => !relays.contains(key),
+        };
+        let is_shorter_than_need_be = self.is_short() && pool.len() > HOPS;
+        is_cut
+            || is_shorter_than_need_be
+            || self.has_failed()
+            || now >= self.created + PATH_LIFETIME
+    }
+
+    /// True if a node occurs twice or is at the end as well.
+    fn is_short(&self) -> bool {
+        let (Some(first), Some(last)) = (self.hops.first(), self.hops.last()) else { return true };
+        first == last || self.hops.contains(&self.built_for)
+    }
+
+    fn has_failed(&self) -> bool {
+        self.misses >= if self.is_proven { PATH_MISSES } else { NEW_PATH_MISSES }
+    }
+
+    /// Wraps a request for the node at `destination`: what to send to the first hop.
+    pub(super) fn wrap(&self, rng: &mut Rng, destination: &Node, request: &[u8]) -> Vec<u8> {
+        let nonce = Nonce::generate(rng);
+        let last = LastLayer { destination: IpPort::udp(destination.endpoint), request };
+        let mut boxed = last.to_bytes();
+        let mut onward: Option<(&Node, PublicKey)> = None;
+        for (hop, (public, shared)) in self.hops.iter().zip(&self.keys).rev() {
+            if let Some((next, key)) = onward {
+                let layer = Layer { next: IpPort::udp(next.endpoint), key, boxed: &boxed };
+                boxed = layer.to_bytes();
+            }
+            shared.seal_suffix(&nonce, &mut boxed, 0);
+            onward = Some((hop, *public));
+        }
+        match (&self.first, onward) {
+            (FirstHop::Relay(_), Some((hop, key))) => {
+                let next = IpPort::udp(hop.endpoint);
+                RelayPacket::OnionRequest { nonce, next, key, boxed: &boxed }.to_bytes()
+            }
+            (FirstHop::Udp(_), Some((_, key))) => {
+                let mut packet = SendHeader { hop: Hop::First, nonce, key }.to_bytes();
+                packet.extend_from_slice(&boxed);
+                packet
+            }
+            (_, None) => Vec::new(),
+        }
+    }
+}
+
+/// The hops of a path to `destination`: distinct, and none of them at its end. If that is impossible
+/// and short paths are allowed, nodes repeat, but not one after the other if that can be avoided: a
+/// node may be unable to send to itself.
+fn choose_hops(
+    ground: &mut Ground<'_>,
+    relay: Option<PublicKey>,
+    destination: &Node,
+) -> Option<Vec<Node>> {
+    let count = if relay.is_some() { HOPS - 1 } else { HOPS };
+    let drawn = ground.pool.draw(ground.rng, count, destination, relay);
+    if drawn.len() == count {
+        return Some(drawn);
+    }
+    if !ground.allow_short {
+        return None;
+    }
+    let last = *drawn.first().unwrap_or(destination);
+    let middle = *drawn.get(1).unwrap_or(destination);
+    Some([last, middle, last][HOPS - count..].to_vec())
+}
+
+/// A few paths for one purpose.
+#[derive(Debug)]
+pub(super) struct Paths {
+    limit: usize,
+    paths: Vec<Path>,
+    /// First hops of paths that are no more, and since when; oldest first.
+    retired: VecDeque<(FirstHop, Time)>,
+}
+
+impl Paths {
+    pub(super) const fn new(limit: usize) -> Self {
+        Self { limit, paths: Vec::new(), retired: VecDeque::new() }
+    }
+
+    /// A path to `destination`: the one wished for if it still stands, else a random one; a new one
+    /// if there are not enough that serve.
+    pub(super) fn choose(
+        &mut self,
+        now: Time,
+        ground: &mut Ground<'_>,
+        destination: &Node,
+        wish: Option<PathId>,
+    ) -> Option<&Path> {
+        self.remove_dead(now, ground.pool, ground.relays);
+        let is_wished = |path: &Path| Some(path.id) == wish && path.serves(destination);
+        if let Some(place) = self.paths.iter().position(is_wished) {
+            return self.paths.get(place);
+        }
+        let place = ground.rng.index(self.limit);
+        if self.paths.get(place).is_some_and(|path| path.serves(destination)) {
+            return self.paths.get(place);
+        }
+        let serving: Vec<usize> =
+            (0..self.paths.len()).filter(|&i| self.paths[i].serves(destination)).collect();
+        if (self.paths.len() < self.limit || serving.is_empty())
+            && let Some(path) = build(now, ground, destination)
+        {
+            if self.paths.len() >= self.limit {
+                let oldest = self.paths.remove(0);
+                self.retire(now, oldest.first);
+            }
+            self.paths.push(path);
+            return self.paths.last();
+        }
+        ground.rng.choose(&serving).and_then(|&i| self.paths.get(i))
+    }
+
+    fn remove_dead(&mut self, now: Time, pool: &mut Pool, relays: &[PublicKey]) {
+        while let Some(place) = self.paths.iter().position(|path| path.is_dead(now, pool, relays)) {
+            let path = self.paths.remove(place);
+            if path.has_failed() {
+                pool.blame(&path.hops);
+            }
+            self.retire(now, path.first);
+        }
+    }
+
+    fn retire(&mut self, now: Time, first: FirstHop) {
+        while self.retired.len() >= MAX_RETIRED
+            || self.retired.front().is_some_and(|(_, at)| *at + PATH_ECHO <= now)
+        {
+            self.retired.pop_front();
+        }
+        self.retired.push_back((first, now));
+    }
+
+    /// A request along this path was answered.
+    pub(super) fn answered(&mut self, id: PathId, pool: &mut Pool) {
+        if let Some(path) = self.paths.iter_mut().find(|path| path.id == id) {
+            path.misses = 0;
+            path.is_proven = true;
+            pool.praise(&path.hops);
+        }
+    }
+
+    /// A request along this path was not answered in time.
+    pub(super) fn missed(&mut self, id: PathId) {
+        if let Some(path) = self.paths.iter_mut().find(|path| path.id == id) {
+            path.misses = path.misses.saturating_add(1);
+        }
+    }
+
+    /// True if what announcements along these paths bring may come from there.
+    pub(super) fn leads_from(&self, now: Time, first: &FirstHop) -> bool {
+        self.paths.iter().any(|path| path.first == *first)
+            || self.retired.iter().any(|(gone, at)| gone == first && now < *at + PATH_ECHO)
+    }
+
+    /// Gives up all paths.
+    pub(super) fn clear(&mut self) {
+        self.paths.clear();
+        self.retired.clear();
+    }
+}
+
+fn build(now: Time, ground: &mut Ground<'_>, destination: &Node) -> Option<Path> {
+    let relay = ground.rng.choose(ground.relays).copied();
+    let hops = choose_hops(ground, relay, destination)?;
+    Path::new(now, ground.rng, relay, hops, *destination)
+}
+
+#[cfg(test)]
+#[path = "paths_tests.rs"]
+mod tests;
