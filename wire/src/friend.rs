@@ -121,7 +121,7 @@ impl<'a> Decode<'a> for SharedRelays {
 }
 
 /// A packet of a friend connection. What has none of these ids belongs to the messenger
-/// ([`crate::messenger`]), to conferences, or to applications.
+/// ([`crate::messenger`]), to conferences ([`crate::conference`]), or to applications.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FriendPacket<'a> {
     /// 16: "I am here", every eight seconds; without it the connection ends.

@@ -5,6 +5,7 @@ pub mod address;
 pub mod bootstrap_info;
 pub mod channel;
 pub mod codec;
+pub mod conference;
 pub mod dht;
 pub mod friend;
 pub mod key;

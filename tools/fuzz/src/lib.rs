@@ -5,6 +5,7 @@ mod check;
 
 pub mod address;
 pub mod channel;
+pub mod conference;
 pub mod dht;
 pub mod file;
 pub mod friend;
@@ -25,6 +26,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("address", address::address),
     ("capability", file::capability),
     ("channel", channel::channel),
+    ("conference", conference::conference),
     ("dht", dht::dht),
     ("friend", friend::friend),
     ("lan", lan::lan),

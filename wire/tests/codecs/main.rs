@@ -7,6 +7,7 @@ mod laws;
 mod strategies;
 
 mod bases;
+mod conference;
 mod friend;
 mod onion;
 mod random;

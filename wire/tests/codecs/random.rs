@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use toktok_wire::address::IpPort;
 use toktok_wire::bootstrap_info::{BootstrapInfo, BootstrapInfoRequest};
 use toktok_wire::channel::{Frame, Hello};
+use toktok_wire::conference::{ConferenceId, ConferenceMessage, ConferencePacket, Direct};
 use toktok_wire::dht::{DhtRequestHeader, Header, NodesRequest, NodesResponse, Ping};
 use toktok_wire::friend::{FriendPacket, FriendRequest};
 use toktok_wire::lan::LanDiscovery;
@@ -67,6 +68,7 @@ proptest! {
             RoutedDhtKey<'_>,
             RelayKeys, RelayHelloHeader, RelayAnswerHeader, ConnectionId, RelayPacket<'_>,
             FriendRequest<'_>, FriendPacket<'_>, MessengerPacket<'_>,
+            ConferenceId, ConferencePacket<'_>, Direct<'_>, ConferenceMessage<'_>,
         );
         // The one kind with bytes that nobody reads: its length and its first byte count.
         let accepted = BootstrapInfoRequest::from_bytes(&bytes).is_ok();
