@@ -12,6 +12,7 @@ pub mod event;
 pub mod machine;
 #[cfg(feature = "messenger")]
 pub mod messenger;
+mod nat;
 mod onion;
 mod outbox;
 #[cfg(feature = "runtime")]

@@ -263,6 +263,8 @@ impl Stack {
             DhtEvent::ServiceNode { key, address, services } => {
                 Event::ServiceNode { key, address, services }
             }
+            // Nobody is searched for by a DHT key, so nobody is found, and no request is for us.
+            DhtEvent::FriendFound { .. } | DhtEvent::Request { .. } => return,
         };
         self.base.events.push_back(event);
     }

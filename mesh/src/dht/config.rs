@@ -25,6 +25,10 @@ pub(super) const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 /// c-toxcore looks at its timers once a second.
 pub(super) const REFRESH_SLACK: Duration = Duration::from_secs(1);
 
+/// A node that asks us is alive and need not be asked by us, for so long after its last answer: an old
+/// question sent again by somebody else must not keep it in the list for ever.
+pub(super) const HEARSAY_LIMIT: Duration = Duration::from_secs(300);
+
 /// A node silent for so long is not told to others and gives its place to a newcomer: it missed two
 /// requests (c-toxcore `BAD_NODE_TIMEOUT`).
 pub(super) const BAD_AFTER: Duration = Duration::from_secs(122);
@@ -111,6 +115,75 @@ pub(super) const INFO_RETRY: Duration = Duration::from_secs(2);
 /// Times a node is asked for its bootstrap info.
 pub(super) const INFO_ATTEMPTS: u8 = 3;
 
+/// Friends whose DHT keys are searched for at once; each costs up to 8 KiB.
+pub(super) const MAX_FRIENDS: usize = 1024;
+
+/// Nodes nearest to a friend's DHT key that are kept (c-toxcore `MAX_FRIEND_CLIENTS`).
+pub(super) const FRIEND_NODES: usize = 8;
+
+/// Nodes that are believed at once when a friend names them (c-toxcore: four in a DHTPK packet, and four
+/// more of TCP relays).
+pub(super) const MAX_HINTS: usize = 8;
+
+/// A node that may be near a friend is asked again after this, then after twice as long …
+pub(super) const SEEK_RETRY: Duration = Duration::from_millis(500);
+
+/// … so many times in all.
+pub(super) const SEEK_ATTEMPTS: u8 = 3;
+
+/// Nodes that one friend's search has in mind.
+pub(super) const MAX_SOUGHT: usize = 32;
+
+/// A node that never answered is not asked again for so long, however many nodes tell of it.
+pub(super) const SEEK_MEMORY: Duration = Duration::from_secs(10);
+
+/// While a friend is not found, its nodes are asked anew after these pauses: it may just be joining.
+/// c-toxcore asks in each of the first five seconds.
+pub(super) const EAGER_ROUNDS: [Duration; 6] = [
+    Duration::from_millis(300),
+    Duration::from_millis(700),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
+
+/// Nodes asked in each such round, the nearest ones.
+pub(super) const EAGER_NODES: usize = 4;
+
+/// Addresses of a friend that were told of: one that goes on answering is not told of again.
+pub(super) const MAX_TOLD: usize = 8;
+
+/// LAN discovery: this often (c-toxcore `LAN_DISCOVERY_INTERVAL`),
+pub(super) const LAN_INTERVAL: Duration = Duration::from_secs(10);
+
+/// … always to this port (c-toxcore `TOX_PORT_DEFAULT`),
+pub(super) const LAN_PORT: u16 = 33_445;
+
+/// … and to some of those between it and this one (c-toxcore `TOX_PORTRANGE_TO`),
+pub(super) const LAN_PORT_LAST: u16 = 33_545;
+
+/// … so many (c-toxcore `PORTS_PER_DISCOVERY`).
+pub(super) const LAN_PORTS_A_TIME: u16 = 10;
+
+/// Broadcast addresses, of which each port costs one datagram (c-toxcore `MAX_INTERFACES`).
+pub(super) const MAX_BROADCAST_ADDRESSES: usize = 16;
+
+/// Nodes from before that are kept until somebody answers (c-toxcore `MAX_SAVED_DHT_NODES`).
+pub(super) const MAX_SAVED_NODES: usize = 2_080;
+
+/// So many of them are asked at a time (c-toxcore `SAVE_BOOTSTAP_FREQUENCY`) …
+pub(super) const SAVED_AT_A_TIME: usize = 8;
+
+/// … and the next ones after this.
+pub(super) const SAVED_STEP: Duration = Duration::from_secs(1);
+
+/// When all were asked, they are asked again after a pause that doubles up to this.
+pub(super) const SAVED_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// Nodes forgotten last, which are asked again if nobody is left.
+pub(super) const MAX_FORGOTTEN: usize = 16;
+
 /// How the DHT behaves where no other node depends on it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -118,6 +191,9 @@ pub struct DhtConfig {
     /// Asks each node that enters the close list for its bootstrap info, and again every ten minutes,
     /// to find nodes that offer TokTok services. Offering some turns it on too.
     pub discover_services: bool,
+    /// Takes part in LAN discovery: tells the local network of this node every ten seconds, and asks the
+    /// nodes that others tell of. Never to be used by a node that must not be noticed.
+    pub lan_discovery: bool,
     /// Lookups under way at once; one more fails at once. Each costs a few KiB.
     pub max_lookups: usize,
     /// A lookup ends at the latest after this, found or not.
@@ -126,6 +202,11 @@ pub struct DhtConfig {
 
 impl Default for DhtConfig {
     fn default() -> Self {
-        Self { discover_services: false, max_lookups: 256, lookup_timeout: Duration::from_secs(10) }
+        Self {
+            discover_services: false,
+            lan_discovery: false,
+            max_lookups: 256,
+            lookup_timeout: Duration::from_secs(10),
+        }
     }
 }

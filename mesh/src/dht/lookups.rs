@@ -79,9 +79,9 @@ impl Dht {
                     return false;
                 }
                 Step::Seed => {
-                    for node in self.table.closest(&target, LOOKUP_WIDTH, cx.now, |_| true) {
-                        running.lookup.seed(node.key, node.address);
-                    }
+                    let nodes = self.nearest_known(&target, LOOKUP_WIDTH, cx.now);
+                    let lookup = &mut self.lookups[index].lookup;
+                    nodes.into_iter().for_each(|(key, address)| lookup.seed(key, address));
                 }
                 Step::Ask(key, address) => {
                     self.request_nodes(cx, key, address, target, Purpose::Lookup(number));

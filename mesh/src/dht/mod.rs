@@ -7,15 +7,28 @@
 mod bootstrap;
 mod candidates;
 mod config;
+mod friend;
+mod friends;
+mod known;
+mod lan;
 mod lookup;
 mod lookups;
 #[cfg(test)]
+mod nat_tests;
+#[cfg(test)]
 mod network;
 #[cfg(test)]
+mod network_nat;
+#[cfg(test)]
 mod network_tests;
+mod node;
 mod packets;
 mod requests;
+mod saved;
+mod seek;
 mod services;
+#[cfg(test)]
+mod start_tests;
 mod table;
 
 use std::collections::VecDeque;
@@ -24,9 +37,12 @@ use self::bootstrap::Bootstrap;
 use self::candidates::Candidates;
 pub use self::config::DhtConfig;
 use self::config::{JOIN_LOOKUPS, RANDOM_INTERVAL, REFRESH_INTERVAL};
+use self::friends::Friends;
+use self::lan::Lan;
 use self::lookups::{Reason, Running};
 pub(crate) use self::packets::packed_node;
 use self::requests::{Purpose, Requests};
+use self::saved::Saved;
 use self::services::Services;
 use self::table::{Answered, Table};
 use crate::crypto::Keys;
@@ -34,6 +50,7 @@ use crate::drops::DropReason;
 use crate::event::LookupId;
 use crate::outbox::Context;
 use crate::wire::bootstrap_info::BootstrapInfoRequest;
+use crate::wire::lan::LanDiscovery;
 use crate::wire::{Address, Encode, KeyPair, PublicKey, Rng, Time};
 
 /// What the DHT tells the stack.
@@ -51,6 +68,22 @@ pub(crate) enum DhtEvent {
         address: Option<Address>,
         /// How many nodes in a row told of the next one.
         hops: u32,
+    },
+    /// A friend answered from this address, where it did not answer lately.
+    FriendFound {
+        /// Its DHT key.
+        dht_key: PublicKey,
+        /// Where it is; there may be several addresses, each told of.
+        address: Address,
+    },
+    /// A DHT request for this node: a friend request or a friend's DHT key.
+    Request {
+        /// The sender's DHT key.
+        sender: PublicKey,
+        /// Its inner kind: 0x20 or 0x9c.
+        id: u8,
+        /// What follows.
+        data: Vec<u8>,
     },
     /// A node's bootstrap info offers TokTok services.
     ServiceNode {
@@ -74,6 +107,9 @@ pub(crate) struct Dht {
     candidates: Candidates,
     bootstrap: Bootstrap,
     services: Services,
+    friends: Friends,
+    saved: Saved,
+    lan: Lan,
     lookups: Vec<Running>,
     next_lookup: u64,
     connected: bool,
@@ -96,6 +132,9 @@ impl Dht {
             candidates: Candidates::new(own),
             bootstrap: Bootstrap::default(),
             services: Services::default(),
+            friends: Friends::new(),
+            saved: Saved::default(),
+            lan: Lan::new(config.lan_discovery, now),
             lookups: Vec::new(),
             next_lookup: 0,
             connected: false,
@@ -118,6 +157,22 @@ impl Dht {
         }
     }
 
+    /// Asks nodes from before, until somebody answers: those of a save file, or of
+    /// [`Dht::nodes_to_save`] of the last run.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the stack loads nothing yet"))]
+    pub(crate) fn load_nodes(&mut self, cx: &mut Context<'_>, nodes: &[(PublicKey, Address)]) {
+        let own = self.keys.public();
+        let fit = nodes.iter().filter(|(key, address)| *key != own && is_reachable(address));
+        self.saved.add(cx.now, fit.copied());
+        self.ask_saved_nodes(cx);
+    }
+
+    /// Adds an interface's broadcast address to those at which LAN discovery shouts.
+    #[expect(dead_code, reason = "the runtime looks for none yet")]
+    pub(crate) fn add_broadcast(&mut self, address: core::net::IpAddr) {
+        self.lan.add_broadcast(address);
+    }
+
     /// What the bootstrap info offers from now on.
     pub(crate) fn set_services(&mut self, services: &[&str]) {
         self.services.offer(services);
@@ -128,44 +183,20 @@ impl Dht {
         self.events.pop_front()
     }
 
-    /// All nodes of the close list.
-    pub(crate) fn close_nodes(&self) -> impl Iterator<Item = (PublicKey, Address)> + '_ {
-        self.table.iter().map(|node| (node.key, node.address))
-    }
-
-    /// Where a node of the close list is, if it answered lately.
-    pub(crate) fn address_of(&self, key: &PublicKey, now: Time) -> Option<Address> {
-        self.table.node(key).filter(|node| node.is_good(now)).map(|node| node.address)
-    }
-
-    /// Up to `limit` good nodes nearest to `target` that may be told to someone at `requester`: none
-    /// it cannot reach by its address family, no local ones outside of the local network, not itself.
-    pub(crate) fn nodes_for(
-        &self,
-        target: &PublicKey,
-        limit: usize,
-        now: Time,
-        requester: (&PublicKey, &Address),
-    ) -> Vec<(PublicKey, Address)> {
-        let (requester, from) = requester;
-        let (from_lan, from_ipv4) = (from.is_lan(), table::is_ipv4(from));
-        let nodes = self.table.closest(target, limit, now, |node| {
-            node.key != *requester
-                && (from_lan || !node.address.is_lan())
-                && (!from_ipv4 || table::is_ipv4(&node.address))
-                && node.address.as_udp().is_some()
-        });
-        nodes.into_iter().map(|node| (node.key, node.address)).collect()
-    }
-
     /// When [`Dht::handle_timeout`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Time> {
         let mut next = self.table.deadline().min(self.next_random).min(self.next_join());
+        next = next.min(self.friends_deadline());
         for wake in self.lookups.iter().map(|running| running.wake) {
             next = next.min(wake);
         }
-        let others =
-            [self.candidates.deadline(), self.bootstrap.deadline(), self.services.deadline()];
+        let others = [
+            self.candidates.deadline(),
+            self.bootstrap.deadline(),
+            self.services.deadline(),
+            self.saved.deadline(),
+            self.lan.deadline(),
+        ];
         for deadline in others.into_iter().flatten() {
             next = next.min(deadline);
         }
@@ -176,11 +207,11 @@ impl Dht {
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         for (key, address) in self.table.take_due(cx.now) {
             self.request_nodes(cx, key, address, self.keys.public(), Purpose::Refresh);
-            self.consider_service(cx.now, key, address);
         }
         if self.connected && self.table.is_empty() {
             self.connected = false;
             self.bootstrap.hurry(cx.now);
+            self.saved.add(cx.now, self.table.take_forgotten());
         }
         if self.next_random <= cx.now {
             self.next_random = cx.now + RANDOM_INTERVAL;
@@ -191,9 +222,12 @@ impl Dht {
             self.begin(cx.now, self.keys.public(), Reason::Join);
         }
         self.ask_bootstrap_nodes(cx);
+        self.ask_saved_nodes(cx);
+        self.shout(cx);
         self.ping_candidates(cx);
         self.ask_for_services(cx);
         self.drive_lookups(cx);
+        self.drive_friends(cx);
     }
 
     fn next_join(&self) -> Time {
@@ -205,7 +239,8 @@ impl Dht {
     /// one's bucket while there is room in it.
     fn ask_random_node(&mut self, cx: &mut Context<'_>) {
         let Some(node) = self.table.random_good(&mut self.rng, cx.now) else { return };
-        let (key, address) = (node.key, node.address);
+        let Some(address) = node.address(cx.now) else { return };
+        let key = node.key;
         let bucket = self.table.bucket_of(&key);
         let target = if self.table.has_room(bucket) {
             self.table.random_key(bucket, &mut self.rng)
@@ -218,6 +253,20 @@ impl Dht {
     fn ask_bootstrap_nodes(&mut self, cx: &mut Context<'_>) {
         while let Some((key, address)) = self.bootstrap.take_due(cx.now, self.connected) {
             self.request_nodes(cx, key, address, self.keys.public(), Purpose::Refresh);
+        }
+    }
+
+    fn ask_saved_nodes(&mut self, cx: &mut Context<'_>) {
+        for (key, address) in self.saved.take_due(cx.now) {
+            self.request_nodes(cx, key, address, self.keys.public(), Purpose::Refresh);
+        }
+    }
+
+    /// Tells the local network of this node.
+    fn shout(&mut self, cx: &mut Context<'_>) {
+        let packet = LanDiscovery { key: self.keys.public() }.to_bytes();
+        for address in self.lan.take_due(cx.now) {
+            cx.transmit(address, packet.clone());
         }
     }
 
@@ -243,15 +292,22 @@ impl Dht {
 
     /// A node that we only heard of: it is pinged if its answer would bring it into the close list.
     fn consider(&mut self, now: Time, key: PublicKey, address: Address) {
-        if is_reachable(&address) && self.table.wants(&key, now) {
+        if is_reachable(&address) && self.table.wants(&key, &address, now) {
             self.candidates.offer(now, key, address);
         }
     }
 
     /// A node that wrote to us itself. If we know it elsewhere, it may have moved.
     fn consider_sender(&mut self, cx: &mut Context<'_>, key: PublicKey, address: Address) {
+        self.table.heard(&key, &address, cx.now);
+        if let Some(friend) = self.friends.get_mut(&key)
+            && is_reachable(&address)
+        {
+            friend.heard(cx.now, address);
+            self.drive_friends(cx);
+        }
         match self.table.node(&key) {
-            Some(node) if node.address == address && node.is_good(cx.now) => return,
+            Some(node) if node.is_good_at(cx.now, &address) => return,
             Some(_) if is_reachable(&address) => self.candidates.offer(cx.now, key, address),
             _ => self.consider(cx.now, key, address),
         }
@@ -267,12 +323,17 @@ impl Dht {
         purpose: Purpose,
     ) {
         self.bootstrap.answered(cx.now, &key);
+        if !address.is_lan() {
+            // The world is there. As long as only the local network is, the others are asked too.
+            self.saved.clear();
+        }
+        self.tell_friends_of_answer(cx.now, key, address);
         // Spread over the interval, so that nodes met together are not asked together.
         let spread = self.rng.below(REFRESH_INTERVAL.as_micros() as u64);
         let first_request = cx.now + core::time::Duration::from_micros(spread);
         let Answered::New { near } = self.table.answered(cx.now, key, address, first_request)
         else {
-            return;
+            return self.consider_service(cx.now, key, address);
         };
         if near && purpose == Purpose::Verify {
             self.table.hasten(&key, cx.now);

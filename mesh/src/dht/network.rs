@@ -1,8 +1,9 @@
 //! A small deterministic network for the DHT's tests: addresses to nodes, virtual time, delay, loss.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::config::DhtConfig;
+use super::network_nat::Nat;
 use super::{Dht, DhtEvent};
 use crate::drops::Drops;
 use crate::outbox::{Context, Outbox};
@@ -32,7 +33,12 @@ pub(super) struct Network {
     pub(super) loss_per_mille: u64,
     /// Nothing passes between members below and from this number on.
     pub(super) split: Option<usize>,
+    /// Nothing passes from the first address to the second.
+    pub(super) cut: BTreeSet<(Address, Address)>,
     pub(super) sent: u64,
+    /// IP bytes sent, by sender and kind of packet.
+    pub(super) bytes: BTreeMap<(Address, u8), u64>,
+    nats: BTreeMap<Address, Nat>,
     /// The latest datagram of each kind to each address.
     latest: BTreeMap<(Address, u8), Vec<u8>>,
     rng: Rng,
@@ -47,7 +53,10 @@ impl Network {
             members: BTreeMap::new(),
             loss_per_mille: 10,
             split: None,
+            cut: BTreeSet::new(),
             sent: 0,
+            bytes: BTreeMap::new(),
+            nats: BTreeMap::new(),
             latest: BTreeMap::new(),
             rng: Rng::from_seed([seed; 32]),
             queue: BTreeMap::new(),
@@ -68,12 +77,24 @@ impl Network {
     /// Adds a node; its key.
     pub(super) fn add(&mut self, number: usize, config: &DhtConfig) -> PublicKey {
         let rng = self.child(&format!("node {number}"));
+        self.add_with(Self::address(number), config, rng)
+    }
+
+    /// Adds a node at this address; its key.
+    pub(super) fn add_at(&mut self, address: Address, config: &DhtConfig) -> PublicKey {
+        let rng = self.child(&format!("node at {address}"));
+        self.add_with(address, config, rng)
+    }
+
+    fn add_with(&mut self, address: Address, config: &DhtConfig, rng: Rng) -> PublicKey {
         let keys = KeyPair::generate(&mut rng.child("key"));
         let key = keys.public;
         let dht = Dht::new(config, keys, rng, self.now);
         let (drops, outbox) = (Drops::default(), Outbox::default());
         let member = Member { dht, key, drops, events: Vec::new(), outbox, wake: None };
-        self.members.insert(Self::address(number), member);
+        self.members.insert(address, member);
+        // Its timers begin.
+        self.with(address, |_, _| ());
         key
     }
 
@@ -90,6 +111,14 @@ impl Network {
             });
         }
         network
+    }
+
+    /// Gives a node another address.
+    pub(super) fn move_member(&mut self, from: Address, to: Address) {
+        let mut member = self.members.remove(&from).expect("a member");
+        member.wake = None;
+        self.members.insert(to, member);
+        self.with(to, |_, _| ());
     }
 
     /// Calls into a node, then takes out what it has to send and to tell.
@@ -119,17 +148,51 @@ impl Network {
         result
     }
 
-    /// Sends a datagram: 10 to 50 ms on the way, or lost.
+    /// Sends a datagram: 10 to 50 ms on the way, or lost. At the broadcast address everyone gets it.
     pub(super) fn transmit(&mut self, from: Address, to: Address, datagram: Vec<u8>) {
         self.sent += 1;
+        *self.bytes.entry((from, datagram[0])).or_default() += datagram.len() as u64 + 28;
         self.latest.insert((to, datagram[0]), datagram.clone());
-        let is_cut = self.split.is_some_and(|number| {
-            let border = Self::address(number);
-            (from < border) != (to < border)
-        });
-        if !is_cut && !self.rng.chance(self.loss_per_mille, 1_000) {
-            let delay = core::time::Duration::from_micros(10_000 + self.rng.below(40_000));
-            self.enqueue(self.now + delay, Happening::Arrival { from, to, datagram });
+        let (Some(from), Some(ip)) = (self.outside(from, to), to.as_udp().map(|to| to.ip())) else {
+            return;
+        };
+        let everyone = self.members.keys().copied();
+        let to: Vec<_> = if ip == core::net::Ipv4Addr::BROADCAST {
+            everyone.filter(|member| *member != from).collect()
+        } else {
+            vec![to]
+        };
+        for to in to {
+            let is_cut = self.split.is_some_and(|number| {
+                let border = Self::address(number);
+                (from < border) != (to < border)
+            });
+            let is_lost = is_cut || self.cut.contains(&(from, to));
+            if !is_lost && !self.rng.chance(self.loss_per_mille, 1_000) {
+                let delay = core::time::Duration::from_micros(10_000 + self.rng.below(40_000));
+                let datagram = datagram.clone();
+                self.enqueue(self.now + delay, Happening::Arrival { from, to, datagram });
+            }
+        }
+    }
+
+    /// Puts a member behind a NAT.
+    pub(super) fn set_nat(&mut self, member: Address, nat: Nat) {
+        self.nats.insert(member, nat);
+    }
+
+    /// What others see as the sender of a datagram.
+    fn outside(&mut self, from: Address, to: Address) -> Option<Address> {
+        self.nats.get_mut(&from).map_or(Some(from), |nat| nat.translate_out(to))
+    }
+
+    /// Who gets a datagram for `to`, if anyone.
+    fn inside(&self, from: Address, to: Address) -> Option<Address> {
+        let endpoint = to.as_udp()?;
+        let behind = self.nats.iter().find(|(_, nat)| nat.outside == endpoint.ip());
+        match behind {
+            Some((member, nat)) => nat.lets_in(from, endpoint.port()).then_some(*member),
+            None => self.members.contains_key(&to).then_some(to),
         }
     }
 
@@ -164,7 +227,9 @@ impl Network {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Arrival { from, to, mut datagram } => {
-                if self.members.contains_key(&to) {
+                if let Some(to) = self.inside(from, to)
+                    && self.members.contains_key(&to)
+                {
                     self.with(to, |dht, cx| dht.handle(cx, from, &mut datagram));
                 }
             }

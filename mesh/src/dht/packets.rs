@@ -8,12 +8,19 @@ use crate::outbox::Context;
 use crate::wire::address::{IpPort, PackedNode};
 use crate::wire::bootstrap_info::{BOOTSTRAP_INFO, BootstrapInfo, BootstrapInfoRequest};
 use crate::wire::dht::{
-    DHT_REQUEST, DhtRequestHeader, Header, MAX_NODES, NODES_REQUEST, NODES_RESPONSE, NodesRequest,
-    NodesResponse, PING_REQUEST, PING_RESPONSE, Ping,
+    DHT_REQUEST, DhtRequestHeader, Header, MAX_DHT_REQUEST, MAX_NODES, NODES_REQUEST,
+    NODES_RESPONSE, NodesRequest, NodesResponse, PING_REQUEST, PING_RESPONSE, Ping,
 };
 use crate::wire::lan::{LAN_DISCOVERY, LanDiscovery};
-use crate::wire::nat::NatPing;
+use crate::wire::nat::{NAT_PING, NatPing};
+use crate::wire::sealed::TAG_LEN;
 use crate::wire::{Address, Decode, Encode, Nonce, PublicKey, Rng};
+
+/// Inner kind of a friend request in a DHT request.
+const FRIEND_REQUEST: u8 = 0x20;
+
+/// Inner kind of a friend's DHT key and nodes in a DHT request (c-toxcore `CRYPTO_PACKET_DHTPK`).
+const DHT_KEY: u8 = 0x9c;
 
 /// What came of a packet.
 type Handled = Result<(), DropReason>;
@@ -51,6 +58,40 @@ pub(super) fn nodes_request(
     id: u64,
 ) -> Vec<u8> {
     seal(keys, rng, peer, NODES_REQUEST, &NodesRequest { target, id })
+}
+
+/// What a DHT request's box contains: an inner kind, then data.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RawRequest<'a> {
+    pub(super) id: u8,
+    pub(super) data: &'a [u8],
+}
+
+impl Encode for RawRequest<'_> {
+    fn encoded_len(&self) -> usize {
+        1 + self.data.len()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(self.id);
+        out.extend_from_slice(self.data);
+    }
+}
+
+/// A DHT request for `receiver`, which other nodes pass on; `None` if it would be too long.
+pub(super) fn dht_request<P: Encode>(
+    keys: &mut Keys,
+    rng: &mut Rng,
+    receiver: &PublicKey,
+    payload: &P,
+) -> Option<Vec<u8>> {
+    let len = DhtRequestHeader::LEN + TAG_LEN + payload.encoded_len();
+    let header = DhtRequestHeader {
+        receiver: *receiver,
+        sender: keys.public(),
+        nonce: Nonce::generate(rng),
+    };
+    (len <= MAX_DHT_REQUEST).then(|| header.seal(keys.shared(receiver), payload))
 }
 
 impl Dht {
@@ -105,9 +146,15 @@ impl Dht {
         received: Ping,
     ) -> Handled {
         if received.response {
-            let purpose = self.requests.take(cx.now, received.id, &sender, &from, true);
-            let purpose = purpose.ok_or(DropReason::Unsolicited)?;
+            let asked = self.requests.take(cx.now, received.id, &sender, &from, true);
+            let punched = || {
+                let friend = self.friends.get_mut(&sender)?;
+                let is_ours = friend.punching.handle_answer(cx.now, received.id, &from);
+                is_ours.then_some(Purpose::Verify)
+            };
+            let purpose = asked.or_else(punched).ok_or(DropReason::Unsolicited)?;
             self.verified(cx, sender, from, purpose);
+            self.drive_friends(cx);
         } else {
             let response = ping(&mut self.keys, &mut self.rng, &sender, true, received.id);
             cx.transmit(from, response);
@@ -123,7 +170,7 @@ impl Dht {
         sender: PublicKey,
         request: NodesRequest,
     ) {
-        let near = self.nodes_for(&request.target, MAX_NODES, cx.now, (&sender, &from));
+        let near = self.nodes_for(&request.target, MAX_NODES, cx.now, &from);
         let nodes =
             near.into_iter().filter_map(|(key, address)| packed_node(key, &address)).collect();
         let response = NodesResponse { nodes, id: request.id };
@@ -147,9 +194,11 @@ impl Dht {
             nodes.map(|node| (node.key, Address::udp(node.endpoint.address)))
         };
         for (key, address) in nodes() {
+            self.tell_friends_of_node(cx.now, &sender, key, address);
             self.consider(cx.now, key, address);
         }
         self.ping_candidates(cx);
+        self.drive_friends(cx);
         if let Purpose::Lookup(number) = purpose {
             let running = self.lookups.iter_mut().find(|running| running.number == number);
             if let Some(running) = running {
@@ -162,32 +211,32 @@ impl Dht {
         Ok(())
     }
 
-    /// A DHT request: for us, or for a node of the close list (one hop, unchanged; nothing further).
+    /// A DHT request: for us, or for a node that we know (one hop, unchanged; nothing further).
     fn handle_routed(&mut self, cx: &mut Context<'_>, from: Address, packet: &mut [u8]) -> Handled {
         let (header, boxed) = DhtRequestHeader::split(packet)?;
         if header.sender == self.keys.public() {
             return Err(DropReason::FromSelf);
         }
         if header.receiver != self.keys.public() {
-            let next = self.table.node(&header.receiver).ok_or(DropReason::NoRoute)?;
-            cx.transmit(next.address, packet.to_vec());
+            let next = self.known(&header.receiver).ok_or(DropReason::NoRoute)?;
+            let next = next.address(cx.now).or(next.latest()).ok_or(DropReason::NoRoute)?;
+            cx.transmit(next, packet.to_vec());
             return Ok(());
         }
         let plain = self.keys.shared(&header.sender).open_in_place(&header.nonce, boxed)?;
-        let received = NatPing::from_bytes(plain)?;
-        if received.response {
-            // We do not punch holes by this means yet, so we never asked.
-            return Err(DropReason::Unsolicited);
+        let (sender, id) = (header.sender, plain[0]);
+        match id {
+            NAT_PING => {
+                let ping = NatPing::from_bytes(plain)?;
+                self.handle_nat_ping(cx, from, sender, ping)
+            }
+            FRIEND_REQUEST | DHT_KEY => {
+                let data = plain[1..].to_vec();
+                self.events.push_back(DhtEvent::Request { sender, id, data });
+                Ok(())
+            }
+            _ => Err(DropReason::UnknownKind),
         }
-        let header = DhtRequestHeader {
-            receiver: header.sender,
-            sender: self.keys.public(),
-            nonce: Nonce::generate(&mut self.rng),
-        };
-        let response = NatPing { response: true, id: received.id };
-        // Back through the node that passed it on: it knows the sender.
-        cx.transmit(from, header.seal(self.keys.shared(&header.receiver), &response));
-        Ok(())
     }
 
     fn handle_lan_discovery(
@@ -200,7 +249,7 @@ impl Dht {
         if discovered.key == self.keys.public() {
             return Err(DropReason::FromSelf);
         }
-        if !from.is_lan() {
+        if !self.lan.is_enabled() || !from.is_lan() {
             return Err(DropReason::Refused);
         }
         self.consider(cx.now, discovered.key, from);

@@ -4,47 +4,13 @@
 //! A good node never has to make room (an attacker with fresh keys finds the old nodes in place).
 //! Beyond the eight of a bucket, only nodes among the eight nearest of all find a place.
 
+use std::collections::VecDeque;
+
 use super::config::{
-    BAD_AFTER, BUCKET_NODES, BUCKET_NODES_NEAREST, BUCKETS, FORGOTTEN_AFTER, INFO_INTERVAL,
-    REFRESH_INTERVAL, REFRESH_SLACK,
+    BUCKET_NODES, BUCKET_NODES_NEAREST, BUCKETS, INFO_INTERVAL, MAX_FORGOTTEN, REFRESH_INTERVAL,
 };
+use super::node::Node;
 use crate::wire::{Address, PublicKey, Rng, Time};
-
-/// A node that answered from this address.
-#[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) key: PublicKey,
-    pub(super) address: Address,
-    last_answer: Time,
-    next_request: Time,
-    /// Before this it is not asked for its bootstrap info again.
-    next_info: Time,
-}
-
-impl Node {
-    /// True while its last answer is recent enough to tell others of it.
-    pub(super) fn is_good(&self, now: Time) -> bool {
-        now < self.last_answer + BAD_AFTER
-    }
-
-    fn due(&self) -> Time {
-        self.next_request.min(self.last_answer + FORGOTTEN_AFTER)
-    }
-
-    /// Takes over the address it answered from, unless that is of another family and the known one
-    /// still works.
-    fn answered(&mut self, now: Time, address: Address) {
-        if !self.is_good(now) || is_ipv4(&self.address) == is_ipv4(&address) {
-            self.address = address;
-            self.last_answer = now;
-        }
-    }
-}
-
-/// True for UDP over IPv4.
-pub(super) fn is_ipv4(address: &Address) -> bool {
-    address.as_udp().is_some_and(|address| address.is_ipv4())
-}
 
 /// What an answer did to the table.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,11 +31,13 @@ pub(super) struct Table {
     buckets: Vec<Vec<Node>>,
     /// No node is due before.
     next_due: Time,
+    /// The nodes forgotten last, at most [`MAX_FORGOTTEN`].
+    forgotten: VecDeque<(PublicKey, Address)>,
 }
 
 impl Table {
     pub(super) fn new(own: PublicKey) -> Self {
-        Self { own, buckets: Vec::new(), next_due: Time::MAX }
+        Self { own, buckets: Vec::new(), next_due: Time::MAX, forgotten: VecDeque::new() }
     }
 
     fn index(&self, key: &PublicKey) -> usize {
@@ -95,15 +63,16 @@ impl Table {
         self.buckets.iter().all(Vec::is_empty)
     }
 
-    /// True if an answer of this unknown node (or silent one) would bring it into the list.
-    pub(super) fn wants(&self, key: &PublicKey, now: Time) -> bool {
+    /// True if an answer of this node from `address` would bring something new: a node that finds a
+    /// place, or an address of a family in which the node is unknown or silent.
+    pub(super) fn wants(&self, key: &PublicKey, address: &Address, now: Time) -> bool {
         if *key == self.own {
             return false;
         }
         let index = self.index(key);
         let bucket = self.bucket(index);
         match bucket.iter().find(|node| node.key == *key) {
-            Some(node) => !node.is_good(now),
+            Some(node) => !node.is_good_like(now, address),
             None => {
                 bucket.len() < BUCKET_NODES
                     || bucket.iter().any(|node| !node.is_good(now))
@@ -130,23 +99,31 @@ impl Table {
         address: Address,
         first_request: Time,
     ) -> Answered {
+        let index = self.index(&key);
         if let Some(node) = self.node_mut(&key) {
-            node.answered(now, address);
+            node.answered(now, address, now + REFRESH_INTERVAL);
+            let due = node.due();
+            self.next_due = self.next_due.min(due);
             return Answered::Known;
         }
-        let index = self.index(&key);
-        if !self.wants(&key, now) {
+        if !self.wants(&key, &address, now) {
             return Answered::Refused;
         }
         let near = self.is_near(&key, index);
         if self.buckets.len() <= index {
             self.buckets.resize_with(index + 1, Vec::new);
         }
-        let (last_answer, next_request, next_info) = (now, first_request, now);
-        let node = Node { key, address, last_answer, next_request, next_info };
+        let node = Node::new(now, key, address, first_request);
         self.next_due = self.next_due.min(node.due());
         place(&mut self.buckets[index], node, now);
         Answered::New { near }
+    }
+
+    /// Notes that a node asked us from this address.
+    pub(super) fn heard(&mut self, key: &PublicKey, address: &Address, now: Time) {
+        if let Some(node) = self.node_mut(key) {
+            node.heard(now, address);
+        }
     }
 
     fn node_mut(&mut self, key: &PublicKey) -> Option<&mut Node> {
@@ -157,7 +134,7 @@ impl Table {
     /// Lets the node with this key be asked at once.
     pub(super) fn hasten(&mut self, key: &PublicKey, now: Time) {
         if let Some(node) = self.node_mut(key) {
-            node.next_request = now;
+            node.hasten(now);
             self.next_due = now;
         }
     }
@@ -204,16 +181,23 @@ impl Table {
         let mut due = Vec::new();
         self.next_due = Time::MAX;
         for bucket in &mut self.buckets {
-            bucket.retain(|node| now < node.last_answer + FORGOTTEN_AFTER);
-            for node in bucket {
-                if node.next_request <= now + REFRESH_SLACK {
-                    node.next_request = now + REFRESH_INTERVAL;
-                    due.push((node.key, node.address));
+            bucket.retain_mut(|node| {
+                let latest = node.latest();
+                let stays = node.take_due(now, &mut due);
+                if let Some(address) = latest.filter(|_| !stays) {
+                    self.forgotten.truncate(MAX_FORGOTTEN - 1);
+                    self.forgotten.push_front((node.key, address));
                 }
                 self.next_due = self.next_due.min(node.due());
-            }
+                stays
+            });
         }
         due
+    }
+
+    /// The nodes that were forgotten last.
+    pub(super) fn take_forgotten(&mut self) -> VecDeque<(PublicKey, Address)> {
+        core::mem::take(&mut self.forgotten)
     }
 
     /// When [`Table::take_due`] has something to do.
@@ -258,7 +242,7 @@ impl Table {
 /// bad, else a further one.
 fn place(bucket: &mut Vec<Node>, node: Node, now: Time) {
     let bad = bucket.iter_mut().filter(|node| !node.is_good(now));
-    match bad.min_by_key(|node| node.last_answer) {
+    match bad.min_by_key(|node| node.alive()) {
         Some(bad) => *bad = node,
         None => bucket.push(node),
     }

@@ -1,5 +1,6 @@
 //! Who gets a place in the close list, who keeps it, and who is told to others.
 
+use super::super::config::{BAD_AFTER, FORGOTTEN_AFTER};
 use super::*;
 
 const NOW: Time = Time::from_secs(1_000);
@@ -56,7 +57,7 @@ fn a_good_node_keeps_its_place_and_a_silent_one_loses_it() {
     assert!(table.closest(&newcomer, 4, later, |_| true).is_empty(), "nobody is told of bad nodes");
     assert_eq!(table.answered(later, newcomer, address(1), later), Answered::New { near: false });
     assert_eq!(table.bucket(0).len(), BUCKET_NODES);
-    assert_eq!(table.take_due(NOW + FORGOTTEN_AFTER).len(), 1);
+    table.take_due(NOW + FORGOTTEN_AFTER);
     assert_eq!(table.iter().count(), 1, "only the newcomer answered in 182 s");
 }
 
@@ -70,15 +71,17 @@ fn each_node_is_asked_once_a_minute_and_the_deadline_says_when() {
 }
 
 #[test]
-fn a_node_that_moves_takes_its_entry_along_but_not_to_another_family() {
+fn a_node_that_moves_takes_its_entry_along_and_may_have_an_address_of_each_family() {
     let (mut table, keys) = filled(1);
     table.answered(NOW, keys[0], address(99), NOW);
-    assert_eq!(table.node(&keys[0]).unwrap().address, address(99));
+    let addresses =
+        |table: &Table| table.node(&keys[0]).unwrap().addresses(NOW).collect::<Vec<_>>();
+    assert_eq!(addresses(&table), [(address(99), true)]);
     let ipv6 = Address::udp("[2001:db8::1]:1".parse().unwrap());
-    table.answered(NOW, keys[0], ipv6, NOW);
-    assert_eq!(table.node(&keys[0]).unwrap().address, address(99));
-    table.answered(NOW + BAD_AFTER, keys[0], ipv6, NOW);
-    assert_eq!(table.node(&keys[0]).unwrap().address, ipv6);
+    assert!(table.wants(&keys[0], &ipv6, NOW) && !table.wants(&keys[0], &address(7), NOW));
+    assert_eq!(table.answered(NOW, keys[0], ipv6, NOW), Answered::Known);
+    assert_eq!(addresses(&table), [(address(99), true), (ipv6, true)]);
+    assert_eq!(table.iter().count(), 1);
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl Onion {
         let shared = dht.keys().shared(&header.requester).clone();
         let request = AnnounceRequest::from_bytes(shared.open_in_place(&header.nonce, boxed)?)?;
         let stored = self.announce(cx.now, dht, from, &header.requester, &request, back)?;
-        let nodes = dht.nodes_for(&request.target, MAX_NODES, cx.now, (&header.requester, &from));
+        let nodes = dht.nodes_for(&request.target, MAX_NODES, cx.now, &from);
         let nodes = nodes.into_iter().filter_map(|(key, at)| packed_node(key, &at)).collect();
         let response = AnnounceResponseHeader {
             extended: header.extended,
