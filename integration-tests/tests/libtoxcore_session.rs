@@ -76,6 +76,7 @@ impl Node {
                     }
                 }
                 Output::Event(event) => self.events.push(event),
+                Output::Stream(..) => {}
                 Output::Io(_, never) => match never {},
                 Output::Idle(_) => return,
             }

@@ -51,6 +51,7 @@ impl End {
                 Output::Event(Event::ChannelOpened { channel, .. }) => self.opened = Some(channel),
                 Output::Event(_) => {}
                 Output::Idle(_) => return,
+                Output::Stream(..) => {}
                 Output::Io(_, never) => match never {},
             }
         }

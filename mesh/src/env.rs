@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::crypto::Keys;
 use crate::drops::{DropReason, Drops};
 use crate::event::Event;
+use crate::machine::{StreamId, StreamRequest};
 use crate::outbox::{Context, Outbox};
 use crate::session::CookieJar;
 use crate::wire::{Address, PublicKey, Rng, Time};
@@ -110,5 +111,11 @@ impl Env<'_> {
         if !self.outbox.push(to, payload) {
             self.drops.count(DropReason::LimitReached);
         }
+    }
+
+    /// Asks for something to be done with a stream.
+    #[allow(dead_code, reason = "relays use it")]
+    pub(crate) fn stream(&mut self, stream: StreamId, request: StreamRequest) {
+        self.outbox.push_stream(stream, request);
     }
 }

@@ -25,7 +25,7 @@ pub use config::{Accept, Config, DhtConfig};
 pub use drops::{DropReason, Drops};
 pub use error::{CloseReason, ConnectError, OpenError, PacketError, SendError};
 pub use event::{Event, LookupId, NetworkGroup, PacketNumber};
-pub use machine::{IoToken, Machine, Output};
+pub use machine::{IoToken, Machine, Output, StreamEvent, StreamId, StreamRequest};
 #[cfg(feature = "runtime")]
 pub use runtime::Mesh;
 pub use stack::Stack;

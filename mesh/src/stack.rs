@@ -340,6 +340,9 @@ impl Machine for Stack {
             if let Some(event) = self.base.events.pop_front() {
                 return Output::Event(event);
             }
+            if let Some((stream, request)) = self.base.outbox.pop_stream() {
+                return Output::Stream(stream, request);
+            }
             if let Some((to, payload)) = self.next_datagram(now) {
                 return Output::Transmit { to, payload };
             }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use toktok_mesh::{self as mesh, ChannelId, IoToken, Machine};
+use toktok_mesh::{self as mesh, ChannelId, IoToken, Machine, StreamEvent, StreamId};
 use toktok_wire::{Address, NodeKey, PublicKey, Rng, Time};
 
 use crate::capability::{Capability, FileKind};
@@ -369,6 +369,10 @@ impl Machine for Stack {
         self.mesh.handle_datagram(now, from, datagram);
     }
 
+    fn handle_stream(&mut self, now: Time, stream: StreamId, event: StreamEvent<'_>) {
+        self.mesh.handle_stream(now, stream, event);
+    }
+
     fn handle_io(&mut self, now: Time, token: IoToken, result: IoResult) {
         self.core.handle_io(now, token, result);
     }
@@ -379,6 +383,9 @@ impl Machine for Stack {
             let mesh_idle = match self.mesh.poll(now) {
                 mesh::Output::Transmit { to, payload } => {
                     return mesh::Output::Transmit { to, payload };
+                }
+                mesh::Output::Stream(stream, request) => {
+                    return mesh::Output::Stream(stream, request);
                 }
                 mesh::Output::Io(_, never) => match never {},
                 mesh::Output::Event(event) => {

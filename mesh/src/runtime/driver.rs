@@ -1,4 +1,5 @@
-//! One tokio task that drives one [`Machine`]: it moves datagrams, hands out work, keeps deadlines.
+//! One tokio task that drives one [`Machine`]: it moves datagrams and streams, hands out work, keeps
+//! deadlines.
 //!
 //! Every layer's runtime uses this driver for its own top `Stack`; it knows nothing of what the
 //! machine is for.
@@ -9,10 +10,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use thiserror::Error;
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep};
 
 use super::clock::Clock;
+use super::streams::Streams;
 use super::transport::{MAX_DATAGRAM, Transport};
 use crate::machine::{IoToken, Machine, Output};
 use crate::wire::{Address, Time};
@@ -131,6 +134,7 @@ pub struct Driver<M: Machine> {
     machine: M,
     clock: Clock,
     transports: Vec<Box<dyn Transport>>,
+    listeners: Vec<TcpListener>,
     on_event: EventSink<M>,
     on_io: IoSink<M>,
 }
@@ -144,7 +148,22 @@ where
 {
     /// A driver of `machine`, which was made with a time of `clock`.
     pub fn new(machine: M, clock: Clock, transports: Vec<Box<dyn Transport>>) -> Self {
-        Self { machine, clock, transports, on_event: Box::new(|_| ()), on_io: Box::new(|_, _| ()) }
+        Self {
+            machine,
+            clock,
+            transports,
+            listeners: Vec::new(),
+            on_event: Box::new(|_| ()),
+            on_io: Box::new(|_, _| ()),
+        }
+    }
+
+    /// Hands the streams that come in at `listeners` to the machine, at most
+    /// [`MAX_INCOMING_STREAMS`](super::MAX_INCOMING_STREAMS) at once.
+    #[must_use]
+    pub fn listen(mut self, listeners: Vec<TcpListener>) -> Self {
+        self.listeners.extend(listeners);
+        self
     }
 
     /// Calls `sink` with every event, on the driver's task: it must not block.
@@ -163,11 +182,14 @@ where
     }
 
     /// Starts the task on the current tokio runtime.
-    pub fn spawn(self) -> Handle<M> {
+    pub fn spawn(mut self) -> Handle<M> {
         let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
         let (results_in, results) = mpsc::unbounded_channel();
+        let streams = Streams::new(core::mem::take(&mut self.listeners));
         let task = Task {
             driver: self,
+            streams,
+            streams_first: false,
             inbox,
             results_in,
             results,
@@ -191,6 +213,8 @@ impl<M: Machine> fmt::Debug for Driver<M> {
 /// The running driver.
 struct Task<M: Machine> {
     driver: Driver<M>,
+    streams: Streams,
+    streams_first: bool,
     inbox: mpsc::Receiver<Command<M>>,
     results_in: mpsc::UnboundedSender<(IoToken, M::IoResult)>,
     results: mpsc::UnboundedReceiver<(IoToken, M::IoResult)>,
@@ -229,7 +253,8 @@ impl<M: Machine> Task<M> {
         Poll::Ready(Turn::Again)
     }
 
-    /// One input: a result of work, a command, a datagram, or a deadline that has passed.
+    /// One input: a result of work, a command, a datagram, something of a stream, or a deadline that
+    /// has passed.
     fn take_one(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         if let Poll::Ready(Some((token, result))) = self.results.poll_recv(cx) {
             let now = self.driver.clock.now();
@@ -244,7 +269,14 @@ impl<M: Machine> Task<M> {
             Poll::Ready(None) => return Poll::Ready(Turn::Stop),
             Poll::Pending => {}
         }
-        if self.receive(cx) {
+        // In turns, so that a flood of the one kind does not starve the other.
+        self.streams_first = !self.streams_first;
+        let received = if self.streams_first {
+            self.receive_stream(cx) || self.receive(cx)
+        } else {
+            self.receive(cx) || self.receive_stream(cx)
+        };
+        if received {
             return Poll::Ready(Turn::Again);
         }
         if self.deadline.is_some() && self.sleep.as_mut().poll(cx).is_ready() {
@@ -280,6 +312,14 @@ impl<M: Machine> Task<M> {
         false
     }
 
+    /// Takes what happened to one stream; false when nothing did.
+    fn receive_stream(&mut self, cx: &mut Context<'_>) -> bool {
+        let Poll::Ready((stream, event)) = self.streams.poll_event(cx) else { return false };
+        let now = self.driver.clock.now();
+        self.driver.machine.handle_stream(now, stream, event.as_event());
+        true
+    }
+
     /// Polls the machine until it is idle or a transport is full.
     fn drain(&mut self, cx: &mut Context<'_>) {
         if let Some((to, payload)) = self.parked.take()
@@ -295,6 +335,7 @@ impl<M: Machine> Task<M> {
                         return;
                     }
                 }
+                Output::Stream(stream, request) => self.streams.run(stream, request),
                 Output::Io(token, request) => {
                     let reply = IoReply { token, results: self.results_in.clone() };
                     (self.driver.on_io)(request, reply);

@@ -5,6 +5,7 @@ mod clock;
 mod driver;
 mod entropy;
 mod mesh;
+mod streams;
 pub mod transport;
 
 pub use clock::Clock;
@@ -13,4 +14,5 @@ pub use entropy::{EntropyError, system_rng};
 pub use mesh::{
     Channel, ConnectFailure, Listener, Mesh, MeshBuilder, SendFailure, Session, SpawnError,
 };
+pub use streams::{CONNECT_TIME, MAX_INCOMING_STREAMS};
 pub use transport::{Capabilities, MemoryNetwork, MemoryTransport, Transport, UdpTransport};

@@ -170,6 +170,7 @@ impl World {
                     self.nodes[node].wake = deadline;
                     return;
                 }
+                Output::Stream(..) => {}
                 Output::Io(_, never) => match never {},
             }
         }

@@ -7,7 +7,7 @@ mod link;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use toktok_mesh::{self as mesh, ChannelId, IoToken, Machine};
+use toktok_mesh::{self as mesh, ChannelId, IoToken, Machine, StreamEvent, StreamId};
 use toktok_tdfs as tdfs;
 use toktok_wire::{Address, NodeKey, PublicKey, Rng, Time};
 
@@ -370,6 +370,10 @@ impl Machine for Stack {
         self.tdfs.handle_datagram(now, from, datagram);
     }
 
+    fn handle_stream(&mut self, now: Time, stream: StreamId, event: StreamEvent<'_>) {
+        self.tdfs.handle_stream(now, stream, event);
+    }
+
     fn handle_io(&mut self, now: Time, token: IoToken, result: IoResult) {
         match result {
             IoResult::Tdfs(result) => self.tdfs.handle_io(now, IoToken(token.0 >> 1), result),
@@ -385,6 +389,9 @@ impl Machine for Stack {
             let below = match self.tdfs.poll(now) {
                 mesh::Output::Transmit { to, payload } => {
                     return mesh::Output::Transmit { to, payload };
+                }
+                mesh::Output::Stream(stream, request) => {
+                    return mesh::Output::Stream(stream, request);
                 }
                 mesh::Output::Io(token, request) => {
                     match self.fetches.serve(token, request) {

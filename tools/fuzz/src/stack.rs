@@ -45,7 +45,7 @@ fn drain(stack: &mut Stack, now: Time) {
     for _ in 0..MOST_OUTPUTS {
         match stack.poll(now) {
             Output::Transmit { payload, .. } => sent += payload.len(),
-            Output::Event(_) => {}
+            Output::Event(_) | Output::Stream(..) => {}
             Output::Io(_, never) => match never {},
             Output::Idle(deadline) => {
                 assert!(deadline.is_none_or(|at| at > now), "would spin");

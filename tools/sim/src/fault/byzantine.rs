@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use toktok_mesh::{Address, IoToken, Machine, Output, Rng, Time};
+use toktok_mesh::{
+    Address, IoToken, Machine, Output, Rng, StreamEvent, StreamId, StreamRequest, Time,
+};
 
 use crate::network::Chance;
 
@@ -31,6 +33,10 @@ impl<M: Machine> Machine for Dropping<M> {
 
     fn handle_datagram(&mut self, now: Time, from: Address, datagram: &mut [u8]) {
         self.inner.handle_datagram(now, from, datagram);
+    }
+
+    fn handle_stream(&mut self, now: Time, stream: StreamId, event: StreamEvent<'_>) {
+        self.inner.handle_stream(now, stream, event);
     }
 
     fn handle_io(&mut self, now: Time, token: IoToken, result: M::IoResult) {
@@ -79,6 +85,10 @@ impl<M: Machine> Machine for Replaying<M> {
     fn handle_datagram(&mut self, now: Time, from: Address, datagram: &mut [u8]) {
         self.remember(datagram);
         self.inner.handle_datagram(now, from, datagram);
+    }
+
+    fn handle_stream(&mut self, now: Time, stream: StreamId, event: StreamEvent<'_>) {
+        self.inner.handle_stream(now, stream, event);
     }
 
     fn handle_io(&mut self, now: Time, token: IoToken, result: M::IoResult) {
@@ -139,13 +149,18 @@ impl<M: Machine> Machine for Corrupting<M> {
         self.inner.handle_datagram(now, from, datagram);
     }
 
+    fn handle_stream(&mut self, now: Time, stream: StreamId, event: StreamEvent<'_>) {
+        self.inner.handle_stream(now, stream, event);
+    }
+
     fn handle_io(&mut self, now: Time, token: IoToken, result: M::IoResult) {
         self.inner.handle_io(now, token, result);
     }
 
     fn poll(&mut self, now: Time) -> Output<M::Event, M::IoRequest> {
         let mut output = self.inner.poll(now);
-        if let Output::Transmit { payload, .. } = &mut output
+        if let Output::Transmit { payload, .. } | Output::Stream(_, StreamRequest::Write(payload)) =
+            &mut output
             && self.chance.draw(&mut self.rng)
         {
             self.damage(payload);
@@ -200,6 +215,15 @@ impl<M: Machine> Machine for Mixed<M> {
             Self::Dropping(node) => node.handle_datagram(now, from, datagram),
             Self::Replaying(node) => node.handle_datagram(now, from, datagram),
             Self::Corrupting(node) => node.handle_datagram(now, from, datagram),
+        }
+    }
+
+    fn handle_stream(&mut self, now: Time, stream: StreamId, event: StreamEvent<'_>) {
+        match self {
+            Self::Honest(node) => node.handle_stream(now, stream, event),
+            Self::Dropping(node) => node.handle_stream(now, stream, event),
+            Self::Replaying(node) => node.handle_stream(now, stream, event),
+            Self::Corrupting(node) => node.handle_stream(now, stream, event),
         }
     }
 

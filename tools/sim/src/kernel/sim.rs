@@ -274,6 +274,7 @@ impl<M: Machine<Event: Debug>, I: IoModel<M>> Sim<M, I> {
             let Some(machine) = &mut slot.machine else { return };
             match machine.poll(slot.clock.shows(self.now)) {
                 Output::Transmit { to, payload } => self.transmit(node, to, payload),
+                Output::Stream(..) => {}
                 Output::Io(token, request) => self.request(node, token, request),
                 Output::Event(event) => {
                     self.trace.event(self.now, node, &event);
