@@ -9,8 +9,12 @@ use crate::drops::{DropReason, Drops};
 use crate::event::Event;
 use crate::machine::{StreamId, StreamRequest};
 use crate::outbox::{Context, Outbox};
+use crate::path::Path;
 use crate::session::CookieJar;
-use crate::wire::{Address, PublicKey, Rng, Time};
+use crate::wire::{PublicKey, Rng, Time};
+
+/// Most packets for relays that wait at once: one call's worth, as in the [`Outbox`].
+const MAX_RELAYED: usize = 1024;
 
 /// What belongs to a stack as a whole.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub(crate) struct Base {
     pub(crate) listening: BTreeSet<String>,
     pub(crate) directory: Directory,
     pub(crate) outbox: Outbox,
+    /// Packets of sessions that go through a relay, by the receiver's DHT key.
+    pub(crate) relayed: VecDeque<(PublicKey, Vec<u8>)>,
     pub(crate) drops: Drops,
     pub(crate) events: VecDeque<Event>,
 }
@@ -38,6 +44,7 @@ impl Base {
             listening: BTreeSet::new(),
             directory: Directory::default(),
             outbox: Outbox::default(),
+            relayed: VecDeque::new(),
             drops: Drops::default(),
             events: VecDeque::new(),
         }
@@ -60,6 +67,7 @@ impl Base {
             listening: &self.listening,
             directory: &mut self.directory,
             outbox: &mut self.outbox,
+            relayed: &mut self.relayed,
             drops: &mut self.drops,
             events: &mut self.events,
         }
@@ -86,6 +94,8 @@ pub(crate) struct Env<'a> {
     pub(crate) directory: &'a mut Directory,
     /// Where datagrams go that do not wait for a window.
     pub(crate) outbox: &'a mut Outbox,
+    /// The same for those that a relay passes on.
+    relayed: &'a mut VecDeque<(PublicKey, Vec<u8>)>,
     /// Where bad input is counted.
     pub(crate) drops: &'a mut Drops,
     /// What the user shall know.
@@ -107,8 +117,18 @@ impl Env<'_> {
     }
 
     /// Queues a datagram.
-    pub(crate) fn transmit(&mut self, to: Address, payload: Vec<u8>) {
-        if !self.outbox.push(to, payload) {
+    pub(crate) fn transmit(&mut self, to: Path, payload: Vec<u8>) {
+        let fits = match to {
+            Path::Direct(address) => self.outbox.push(address, payload),
+            Path::Relayed(peer) => {
+                let fits = self.relayed.len() < MAX_RELAYED;
+                if fits {
+                    self.relayed.push_back((peer, payload));
+                }
+                fits
+            }
+        };
+        if !fits {
             self.drops.count(DropReason::LimitReached);
         }
     }

@@ -15,6 +15,7 @@ pub mod messenger;
 mod nat;
 mod onion;
 mod outbox;
+mod path;
 #[cfg(feature = "runtime")]
 pub mod runtime;
 mod session;

@@ -11,12 +11,13 @@ use crate::channel::ChannelId;
 use crate::config::Config;
 use crate::crypto::Keys;
 use crate::dht::{Dht, DhtEvent};
-use crate::drops::Drops;
+use crate::drops::{DropReason, Drops};
 use crate::env::Base;
 use crate::error::{OpenError, PacketError, SendError};
 use crate::event::{Event, LookupId, NetworkGroup, PacketNumber};
 use crate::machine::{IoToken, Machine, Output};
 use crate::onion::Onion;
+use crate::path::Path;
 use crate::session::{Search, Sessions};
 use crate::wire::{Address, KeyPair, PublicKey, Rng, Time};
 
@@ -270,11 +271,17 @@ impl Stack {
     }
 
     /// Control packets first, then what the sessions' windows let go.
-    fn next_datagram(&mut self, now: Time) -> Option<(Address, Vec<u8>)> {
-        self.base
-            .outbox
-            .pop()
+    fn next_datagram(&mut self, now: Time) -> Option<(Path, Vec<u8>)> {
+        let control = self.base.outbox.pop().map(|(to, packet)| (Path::Direct(to), packet));
+        let relayed = || self.base.relayed.pop_front().map(|(to, it)| (Path::Relayed(to), it));
+        control
+            .or_else(relayed)
             .or_else(|| self.sessions.poll_transmit(&mut self.base.env(now, self.dht.keys())))
+    }
+
+    /// Sends a session's packet through a relay. None leads anywhere yet, so no session asks for it.
+    fn relay(&mut self, _to: PublicKey, _packet: Vec<u8>) {
+        self.base.drops.count(DropReason::NoSession);
     }
 
     /// When something is due that nobody else brings about.
@@ -321,7 +328,7 @@ impl Machine for Stack {
         match datagram.first() {
             Some(&kind) if Sessions::handles(kind) => {
                 let mut env = self.base.env(now, self.dht.keys());
-                self.sessions.handle(from, datagram, &mut env);
+                self.sessions.handle(Path::Direct(from), datagram, &mut env);
             }
             Some(&kind) if Onion::handles(kind) => {
                 self.onion.handle(&mut self.base.context(now), &mut self.dht, from, datagram);
@@ -343,8 +350,13 @@ impl Machine for Stack {
             if let Some((stream, request)) = self.base.outbox.pop_stream() {
                 return Output::Stream(stream, request);
             }
-            if let Some((to, payload)) = self.next_datagram(now) {
-                return Output::Transmit { to, payload };
+            match self.next_datagram(now) {
+                Some((Path::Direct(to), payload)) => return Output::Transmit { to, payload },
+                Some((Path::Relayed(to), payload)) => {
+                    self.relay(to, payload);
+                    continue;
+                }
+                None => {}
             }
             // A packet that was just sent may be overdue already, by what it told of the path.
             let deadline = self.deadline();

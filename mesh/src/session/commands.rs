@@ -44,6 +44,7 @@ impl Sessions {
         for address in addresses {
             half.add_candidate(address, env);
         }
+        half.set_relayed(self.relayed.contains(&key), env);
         self.search_or_tidy(key);
         self.wake(key);
     }
@@ -63,10 +64,32 @@ impl Sessions {
 
     /// The peer may be at this address too.
     pub(crate) fn add_address(&mut self, key: PublicKey, address: Address, env: &mut Env<'_>) {
-        if let Some(half) = self.peers.get_mut(&key).and_then(|peer| peer.half.as_mut()) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        if let Some(half) = &mut peer.half {
             half.add_candidate(address, env);
-            self.wake(key);
         }
+        if let Some(established) = &mut peer.established {
+            established.paths.add(address);
+        }
+        self.wake(key);
+    }
+
+    /// A relay leads to the peer now, or none does any more. Kept also for sessions to come.
+    #[allow(dead_code, reason = "the pool of relays says so, once the stack has one")]
+    pub(crate) fn set_relayed(&mut self, key: PublicKey, relayed: bool, env: &mut Env<'_>) {
+        if relayed {
+            self.relayed.insert(key);
+        } else {
+            self.relayed.remove(&key);
+        }
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        if let Some(half) = &mut peer.half {
+            half.set_relayed(relayed, env);
+        }
+        if let Some(established) = &mut peer.established {
+            established.paths.set_relayed(relayed);
+        }
+        self.wake(key);
     }
 
     /// Ends the session with a peer, and one in the making.
@@ -75,7 +98,7 @@ impl Sessions {
         peer.fail(ConnectError::Cancelled, env);
         if let Some(established) = &mut peer.established {
             let packet = established.link.send_kill();
-            env.transmit(established.address, packet);
+            established.paths.all().for_each(|way| env.transmit(way, packet.clone()));
         }
         self.end(key, CloseReason::Local, env);
         self.tidy(key);
@@ -91,12 +114,12 @@ impl Sessions {
         self.established
     }
 
-    /// Where a peer is.
+    /// Where a peer is, if it was heard directly.
     pub(crate) fn address(&self, key: &PublicKey) -> Option<Address> {
-        self.established_with(key).map(|established| established.address)
+        self.established_with(key)?.paths.direct()
     }
 
-    fn established_with(&self, key: &PublicKey) -> Option<&Established> {
+    pub(super) fn established_with(&self, key: &PublicKey) -> Option<&Established> {
         self.peers.get(key)?.established.as_ref()
     }
 
@@ -171,7 +194,9 @@ impl Sessions {
             data_id::HELLO | data_id::CHANNEL => return Err(PacketError::Reserved),
             id if data_id::LOSSY.contains(&id) => {
                 let packet = established.link.send_lossy(env.now, id, &data);
-                env.transmit(established.address, packet);
+                if let Some(way) = established.paths.current(env.now) {
+                    env.transmit(way, packet);
+                }
                 established.packets.next()
             }
             id if data_id::LOSSLESS.contains(&id) => {

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::drops::DropReason;
+use crate::path::Path;
 use crate::wire::session::{Cookie, CookieContents};
 use crate::wire::{Address, Nonce, PublicKey, Rng, SharedKey, Time};
 
@@ -72,7 +73,7 @@ impl Pace {
     }
 
     /// Counts one more from `from`, unless that is too many.
-    pub(super) fn admit(&mut self, now: Time, from: &Address) -> Result<(), DropReason> {
+    pub(super) fn admit(&mut self, now: Time, from: &Path) -> Result<(), DropReason> {
         if self.full_at.is_empty() {
             self.full_at = vec![Time::ZERO; PLACES].into();
         }
@@ -86,11 +87,15 @@ impl Pace {
     }
 }
 
-/// A salted hash of an address (multiply and shift: the salt is secret, and a collision harms little).
-fn hash(salt: u64, address: &Address) -> u64 {
+/// A salted hash of a way (multiply and shift: the salt is secret, and a collision harms little).
+fn hash(salt: u64, path: &Path) -> u64 {
     let mix = |hash: u64, byte: u8| {
         let hash = (hash ^ u64::from(byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         hash ^ hash >> 29
+    };
+    let address = match path {
+        Path::Direct(address) => address,
+        Path::Relayed(key) => return key.0.into_iter().fold(salt, mix),
     };
     match address {
         Address::Udp(udp) => {
@@ -126,7 +131,8 @@ mod tests {
     #[test]
     fn one_address_is_slowed_down_and_others_are_not() {
         let mut pace = Pace::new(&mut Rng::from_seed([1; 32]));
-        let address = |port| Address::udp((core::net::Ipv4Addr::LOCALHOST, port).into());
+        let address =
+            |port| Path::Direct(Address::udp((core::net::Ipv4Addr::LOCALHOST, port).into()));
         let now = Time::from_secs(5);
         let admitted = (0..100).filter(|_| pace.admit(now, &address(1)).is_ok()).count();
         assert_eq!(admitted, BURST as usize);

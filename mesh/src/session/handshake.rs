@@ -10,10 +10,12 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::link::Link;
+use super::paths::{MAX_ADDRESSES, Paths};
 use super::record::Record;
 use super::send::Body;
 use crate::env::Env;
 use crate::error::ConnectError;
+use crate::path::Path;
 use crate::wire::channel::{CHANNEL_VERSION, Hello};
 use crate::wire::session::{
     Cookie, CookieRequest, CookieRequestHeader, CookieResponse, CookieResponseHeader, Handshake,
@@ -21,8 +23,6 @@ use crate::wire::session::{
 };
 use crate::wire::{Address, Decode, Encode, KeyPair, Nonce, PublicKey, Rng, SharedKey, Time};
 
-/// Addresses that are tried for one peer.
-const MAX_CANDIDATES: usize = 4;
 /// Packets are sent again after this, then after twice as long …
 const FIRST_RETRY: Duration = Duration::from_millis(300);
 /// … up to this.
@@ -62,8 +62,11 @@ pub(super) struct HalfOpen {
     peer: PublicKey,
     /// The peer's DHT key: of provider nodes the same.
     dht_key: PublicKey,
-    /// Where the peer may be. Once it answered, only where it did.
+    /// Where the peer may be. Once it answered from an address, only there.
     candidates: Vec<Address>,
+    answered_directly: bool,
+    /// A relay leads to the peer.
+    relayed: bool,
     echo: [u8; 8],
     offer: Option<Offer>,
     /// Both sides' keys are known; nothing has proved yet that the peer knows ours.
@@ -85,6 +88,8 @@ impl HalfOpen {
             peer,
             dht_key: peer,
             candidates: Vec::new(),
+            answered_directly: false,
+            relayed: false,
             echo: rng.bytes(),
             offer: None,
             link: None,
@@ -114,9 +119,9 @@ impl HalfOpen {
         }
     }
 
-    /// Where the peer answered from, if it did.
-    pub(super) fn address(&self) -> Option<Address> {
-        self.offer.as_ref().and(self.candidates.first().copied())
+    /// True if the peer answered.
+    pub(super) fn is_answered(&self) -> bool {
+        self.offer.is_some()
     }
 
     /// The link, once both sides' keys are known.
@@ -124,14 +129,19 @@ impl HalfOpen {
         self.link.as_deref_mut()
     }
 
-    /// The link, when it has proved itself.
-    pub(super) fn into_link(self) -> Option<Link> {
-        self.link.map(|link| *link)
+    /// The link, when it has proved itself, and the ways that it can take.
+    pub(super) fn into_link(self) -> Option<(Link, Paths)> {
+        let paths = Paths::new(self.dht_key, self.candidates, self.relayed);
+        self.link.map(|link| (*link, paths))
     }
 
-    /// True if a cookie response from `address` is awaited.
-    pub(super) fn awaits_cookie(&self, address: &Address) -> bool {
-        self.outgoing && self.offer.is_none() && self.candidates.contains(address)
+    /// True if a cookie response from there is awaited.
+    pub(super) fn awaits_cookie(&self, from: &Path) -> bool {
+        let asked = match from {
+            Path::Direct(address) => self.candidates.contains(address),
+            Path::Relayed(key) => self.relayed && *key == self.dht_key,
+        };
+        self.outgoing && self.offer.is_none() && asked
     }
 
     /// Notes that a lookup was begun.
@@ -141,7 +151,8 @@ impl HalfOpen {
 
     /// True if no address is known or none answers, and no lookup is under way.
     pub(super) fn wants_search(&self) -> bool {
-        let silent = self.candidates.is_empty() || self.retry_after > FIRST_RETRY;
+        let unknown = self.candidates.is_empty() && !self.relayed;
+        let silent = unknown || self.retry_after > FIRST_RETRY;
         // A lookup finds DHT keys only.
         let findable = self.search == Search::Lookup && self.dht_key == self.peer;
         self.outgoing && findable && !self.searching && self.offer.is_none() && silent
@@ -149,10 +160,36 @@ impl HalfOpen {
 
     /// Tries one more address.
     pub(super) fn add_candidate(&mut self, address: Address, env: &mut Env<'_>) {
-        let known = self.candidates.contains(&address) || self.candidates.len() >= MAX_CANDIDATES;
-        if self.offer.is_none() && !known {
+        let known = self.candidates.contains(&address) || self.candidates.len() >= MAX_ADDRESSES;
+        if !self.answered_directly && !known {
             self.candidates.push(address);
-            self.ask(address, env);
+            self.say(Path::Direct(address), env);
+        }
+    }
+
+    /// A relay leads to the peer now, or none does any more.
+    pub(super) fn set_relayed(&mut self, relayed: bool, env: &mut Env<'_>) {
+        let news = relayed && !self.relayed;
+        self.relayed = relayed;
+        if news && self.outgoing {
+            self.say(Path::Relayed(self.dht_key), env);
+        }
+    }
+
+    /// All ways to the peer.
+    fn ways(&self) -> Vec<Path> {
+        let relay = self.relayed.then_some(Path::Relayed(self.dht_key));
+        self.candidates.iter().copied().map(Path::Direct).chain(relay).collect()
+    }
+
+    /// The peer answered, or began: from an address, that is where it is.
+    fn hear(&mut self, from: Path) {
+        match from {
+            Path::Direct(address) => {
+                self.candidates = vec![address];
+                self.answered_directly = true;
+            }
+            Path::Relayed(_) => self.relayed = true,
         }
     }
 
@@ -163,23 +200,31 @@ impl HalfOpen {
             (self.retry_after, self.retry_at) = (FIRST_RETRY, env.now + FIRST_RETRY);
             self.add_candidate(address, env);
         }
-        !self.candidates.is_empty()
+        !self.candidates.is_empty() || self.relayed
+    }
+
+    /// Sends what the peer shall answer: our handshake, if we have a cookie, else a cookie request.
+    fn say(&self, to: Path, env: &mut Env<'_>) {
+        match &self.offer {
+            Some(offer) => env.transmit(to, offer.packet.clone()),
+            None => self.ask(to, env),
+        }
     }
 
     /// Sends a cookie request.
-    fn ask(&self, address: Address, env: &mut Env<'_>) {
+    fn ask(&self, to: Path, env: &mut Env<'_>) {
         let sender = env.keys.public();
         let header = CookieRequestHeader { sender, nonce: Nonce::generate(env.rng) };
         let request = CookieRequest { key: env.own_key(), unused: [0; 32], echo: self.echo };
         let packet = header.seal(env.keys.shared(&self.dht_key), &request);
-        env.transmit(address, packet);
+        env.transmit(to, packet);
     }
 
     /// Opens a cookie response that may be for this attempt, and makes an offer with the cookie.
     /// False if it is not for this attempt.
     pub(super) fn handle_cookie(
         &mut self,
-        from: Address,
+        from: Path,
         header: CookieResponseHeader,
         boxed: &mut [u8],
         env: &mut Env<'_>,
@@ -191,7 +236,7 @@ impl HalfOpen {
         if response.echo != self.echo {
             return false;
         }
-        self.candidates = vec![from];
+        self.hear(from);
         self.make_offer(response.cookie, env);
         true
     }
@@ -221,18 +266,18 @@ impl HalfOpen {
         (self.retry_after, self.retry_at) = (FIRST_RETRY, env.now + FIRST_RETRY);
     }
 
-    /// Sends our handshake once more.
+    /// Sends our handshake, or what comes before it, on all ways once more.
     fn repeat(&mut self, env: &mut Env<'_>) {
-        if let (Some(offer), Some(address)) = (&mut self.offer, self.candidates.first()) {
+        if let Some(offer) = &mut self.offer {
             offer.sent = env.now;
-            env.transmit(*address, offer.packet.clone());
         }
+        self.ways().into_iter().for_each(|way| self.say(way, env));
     }
 
     /// Takes a handshake of the peer's that is proved to come from it.
     pub(super) fn handle_handshake(
         &mut self,
-        from: Address,
+        from: Path,
         dht_key: PublicKey,
         shown: Cookie,
         handshake: &Handshake,
@@ -240,7 +285,7 @@ impl HalfOpen {
     ) {
         let known = self.link.as_ref().map(|link| link.peer_session_key());
         self.dht_key = dht_key;
-        self.candidates = vec![from];
+        self.hear(from);
         if known == Some(handshake.session_key) {
             let sent = self.offer.as_ref().map_or(Time::ZERO, |offer| offer.sent);
             if env.now.since(sent) >= REPEAT_INTERVAL {
@@ -268,9 +313,7 @@ impl HalfOpen {
         let mut link = Link::new(env.now, record);
         let packet = link.send(env.now, hello());
         self.link = Some(Box::new(link));
-        if let Some(address) = self.candidates.first() {
-            env.transmit(*address, packet);
-        }
+        self.ways().into_iter().for_each(|way| env.transmit(way, packet.clone()));
     }
 
     /// When [`Self::handle_timeout`] has something to do.
@@ -284,7 +327,7 @@ impl HalfOpen {
     /// Why it is over, when it is.
     pub(super) fn handle_timeout(&mut self, env: &mut Env<'_>) -> Result<(), ConnectError> {
         if self.deadline <= env.now {
-            let found = !self.candidates.is_empty();
+            let found = !self.candidates.is_empty() || self.relayed;
             return Err(if found { ConnectError::NoAnswer } else { ConnectError::NotFound });
         }
         if self.retry_at > env.now {
@@ -292,21 +335,18 @@ impl HalfOpen {
         }
         self.retry_after = (self.retry_after * 2).min(MAX_RETRY);
         self.retry_at = env.now + self.retry_after;
-        if self.offer.is_some() {
-            self.repeat(env);
-        } else {
-            self.candidates.iter().for_each(|address| self.ask(*address, env));
-        }
+        self.repeat(env);
         self.retransmit(env);
         Ok(())
     }
 
     /// The greeting too is sent until it is acknowledged.
     fn retransmit(&mut self, env: &mut Env<'_>) {
-        let (Some(link), Some(address)) = (&mut self.link, self.candidates.first()) else { return };
+        let ways = self.ways();
+        let Some(link) = &mut self.link else { return };
         link.handle_timeout(env.now);
         while let Some(packet) = link.poll_transmit(env.now) {
-            env.transmit(*address, packet);
+            ways.iter().for_each(|way| env.transmit(*way, packet.clone()));
         }
     }
 }

@@ -24,6 +24,10 @@ const REPEAT_REQUEST: Duration = Duration::from_millis(10);
 const REPEAT_BACKOFF: u32 = 6;
 /// Probes in vain after which the path counts as changed.
 const COLLAPSE_AFTER: u32 = 3;
+/// Probes in vain after which another way to the peer is tried, if there is one.
+const STALLED_AFTER: u32 = 2;
+/// Bytes that a packet which tries a way says of missing packets.
+const MAX_ATTEMPT: usize = 32;
 /// A session that sent nothing for so long says that it is there, so that NATs keep their mapping and
 /// the peer its patience (c-toxcore's friend connections: 8 s).
 const KEEPALIVE: Duration = Duration::from_secs(8);
@@ -45,7 +49,8 @@ pub(crate) enum Received<'a> {
 #[derive(Debug)]
 pub(crate) struct Arrived<'a> {
     pub(crate) newest: bool,
-    pub(crate) received: Received<'a>,
+    /// What is in it, unless it is of no use: it came before, or breaks a rule.
+    pub(crate) received: Result<Received<'a>, DropReason>,
 }
 
 /// One side of a session.
@@ -135,7 +140,7 @@ impl Link {
         let (newest, data) = (opened.newest, opened.data);
         let acknowledged = self.send.acknowledge_until(now, data.header.received);
         self.apply(acknowledged);
-        let received = self.handle_data(now, data)?;
+        let received = self.handle_data(now, data);
         Ok(Arrived { newest, received })
     }
 
@@ -287,6 +292,11 @@ impl Link {
         (self.relaxed && self.keepalive_at() <= now).then(|| self.send_request(now))
     }
 
+    /// True if the session was silent for so long that it shall say that it is there.
+    pub(crate) fn is_silent(&self, now: Time) -> bool {
+        self.keepalive_at() <= now
+    }
+
     /// True if a plain Tox friend is owed a sign of life: a lossless packet, as only that counts there.
     pub(crate) fn owes_alive(&self, now: Time) -> bool {
         !self.relaxed && self.keepalive_at() <= now
@@ -297,16 +307,37 @@ impl Link {
         since + KEEPALIVE
     }
 
-    fn send_request(&mut self, now: Time) -> Vec<u8> {
+    /// Seals a small packet that may get lost: one that tries a way.
+    pub(crate) fn send_attempt(&mut self) -> Vec<u8> {
+        self.seal_request(MAX_ATTEMPT)
+    }
+
+    /// Seals a packet that says what came and what is missing, in at most so many bytes.
+    fn seal_request(&mut self, limit: usize) -> Vec<u8> {
         let mut data = Vec::new();
-        self.receive.write_request(MAX_CRYPTO_DATA - 1, &mut data);
-        let packet = self.seal_unnumbered(data_id::REQUEST, &data);
+        self.receive.write_request(limit, &mut data);
+        self.seal_unnumbered(data_id::REQUEST, &data)
+    }
+
+    fn send_request(&mut self, now: Time) -> Vec<u8> {
+        let packet = self.seal_request(MAX_CRYPTO_DATA - 1);
         self.sent(now, true);
         if self.receive.has_gaps() {
             self.acknowledge_at = Some(now + REPEAT_REQUEST * (1 << self.repeats));
             self.repeats = (self.repeats + 1).min(REPEAT_BACKOFF);
         }
         packet
+    }
+
+    /// True if several probes in a row stayed without an answer.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.probes >= STALLED_AFTER
+    }
+
+    /// Packets go another way from now on: nothing is known of it.
+    pub(crate) fn change_path(&mut self) {
+        (self.round_trip, self.congestion) = (RoundTrip::default(), Congestion::default());
+        self.probes = 0;
     }
 
     fn probe_at(&self) -> Option<Time> {

@@ -4,25 +4,29 @@
 use super::handshake::HalfOpen;
 use super::link::{Arrived, Link, Received};
 use super::packets::Packets;
+use super::paths::Paths;
 use super::send::Body;
 use crate::channel::{Channels, Violation};
 use crate::drops::DropReason;
 use crate::env::Env;
 use crate::error::{CloseReason, ConnectError};
 use crate::event::Event;
+use crate::path::Path;
 use crate::wire::channel::{CHANNEL_VERSION, Hello};
 use crate::wire::session::data_id;
-use crate::wire::{Address, Decode, PublicKey, Time};
+use crate::wire::{Decode, PublicKey, Time};
 
 /// A session that stands.
 #[derive(Debug)]
 pub(super) struct Established {
-    pub(super) address: Address,
+    pub(super) paths: Paths,
     pub(super) link: Link,
     pub(super) channels: Channels,
     pub(super) packets: Packets,
     /// The next packet is the user's, if one waits, not a channel's.
     packets_turn: bool,
+    /// Packets went directly when the last one went.
+    was_direct: bool,
 }
 
 /// What a packet did to a peer.
@@ -30,10 +34,8 @@ pub(super) struct Established {
 pub(super) enum Verdict {
     /// Nothing that the table of peers must know.
     Stays,
-    /// The session is at this address now.
-    Moved(Address),
-    /// The session in the making stands now, at this address.
-    Proved(Address),
+    /// The session in the making stands now.
+    Proved,
     /// The session is over.
     Ended(CloseReason),
 }
@@ -85,7 +87,7 @@ impl Peer {
     /// [`DropReason::Forged`] if it opens with no key of this peer; the packet is then as it was.
     pub(super) fn handle_data(
         &mut self,
-        from: Address,
+        from: Path,
         packet: &mut [u8],
         env: &mut Env<'_>,
     ) -> Result<Verdict, DropReason> {
@@ -94,7 +96,7 @@ impl Peer {
                 Err(DropReason::Forged) => {}
                 result => {
                     established.tell_delivered(self.key, env);
-                    return Ok(established.take(self.key, from, result?, env));
+                    return established.take(self.key, from, result?, env);
                 }
             }
         }
@@ -104,7 +106,7 @@ impl Peer {
     /// A packet that opens with the keys of the session in the making proves it.
     fn prove(
         &mut self,
-        from: Address,
+        from: Path,
         packet: &mut [u8],
         env: &mut Env<'_>,
     ) -> Result<Verdict, DropReason> {
@@ -113,27 +115,28 @@ impl Peer {
         let arrived = link.handle_packet(env.now, packet)?;
         let own = env.own_key();
         self.end(CloseReason::Replaced, env);
-        let Some(link) = self.half.take().and_then(|half| half.into_link()) else {
+        let Some((link, paths)) = self.half.take().and_then(|half| half.into_link()) else {
             return Err(DropReason::Forged);
         };
         let (channels, packets) = (Channels::new(own, self.key), Packets::default());
-        let established =
-            Established { address: from, link, channels, packets, packets_turn: true };
+        let (packets_turn, was_direct) = (true, from.address().is_some());
+        let established = Established { paths, link, channels, packets, packets_turn, was_direct };
         let established = self.established.insert(established);
         self.wanted = false;
         env.events.push_back(Event::SessionUp { peer: self.key });
-        Ok(match established.take(self.key, from, arrived, env) {
-            Verdict::Ended(reason) => Verdict::Ended(reason),
-            _ => Verdict::Proved(from),
-        })
+        match established.take(self.key, from, arrived, env) {
+            Ok(Verdict::Ended(reason)) => Ok(Verdict::Ended(reason)),
+            // Even a packet that is of no use has proved the session.
+            Ok(Verdict::Stays | Verdict::Proved) | Err(_) => Ok(Verdict::Proved),
+        }
     }
 
-    /// Ends the session that stands, if one does; tells where it was.
-    pub(super) fn end(&mut self, reason: CloseReason, env: &mut Env<'_>) -> Option<Address> {
+    /// Ends the session that stands, if one does, which it returns.
+    pub(super) fn end(&mut self, reason: CloseReason, env: &mut Env<'_>) -> Option<Established> {
         let mut established = self.established.take()?;
         established.channels.end(env);
         env.events.push_back(Event::SessionDown { peer: self.key, reason });
-        Some(established.address)
+        Some(established)
     }
 
     /// The session in the making came to nothing.
@@ -145,10 +148,17 @@ impl Peer {
     }
 
     /// The next packet of the session that stands.
-    pub(super) fn poll_transmit(&mut self, env: &mut Env<'_>) -> Option<(Address, Vec<u8>)> {
+    pub(super) fn poll_transmit(&mut self, env: &mut Env<'_>) -> Option<(Path, Vec<u8>)> {
         let established = self.established.as_mut()?;
+        established.begin_turn(env);
+        let way = established.paths.current(env.now);
+        let silent = established.link.is_silent(env.now);
+        // Without any way, what goes is lost; the timers see to the rest.
         let packet = established.poll_transmit(self.key, env)?;
-        Some((established.address, packet))
+        if let Some(other) = established.paths.spare(env.now).filter(|_| silent) {
+            env.transmit(other, packet.clone());
+        }
+        way.map(|way| (way, packet))
     }
 
     /// When [`Self::handle_timeout`] has something to do.
@@ -175,28 +185,24 @@ impl Established {
     fn take(
         &mut self,
         peer: PublicKey,
-        from: Address,
+        from: Path,
         arrived: Arrived<'_>,
         env: &mut Env<'_>,
-    ) -> Verdict {
-        let moved = arrived.newest && from != self.address;
-        if moved {
-            self.address = from;
-        }
-        let taken = match arrived.received {
+    ) -> Result<Verdict, DropReason> {
+        self.paths.hear(env.now, from, arrived.newest);
+        let taken = match arrived.received? {
             Received::Lossless(id, data) => self.take_lossless(peer, id, data, env),
             Received::Lossy(id, data) => {
                 custom_packet(peer, id, data, env);
                 Ok(())
             }
-            Received::Kill => return Verdict::Ended(CloseReason::Peer),
+            Received::Kill => return Ok(Verdict::Ended(CloseReason::Peer)),
             Received::Nothing => Ok(()),
         };
-        match taken {
+        Ok(match taken {
             Err(Violation) => Verdict::Ended(CloseReason::Protocol),
-            Ok(()) if moved => Verdict::Moved(from),
             Ok(()) => Verdict::Stays,
-        }
+        })
     }
 
     fn take_lossless(
@@ -240,6 +246,20 @@ impl Established {
         }
     }
 
+    /// Finds out whether another way carries the packets than the last time, and whether a way is to
+    /// be tried.
+    fn begin_turn(&mut self, env: &mut Env<'_>) {
+        let direct = self.paths.is_direct(env.now);
+        if core::mem::replace(&mut self.was_direct, direct) != direct {
+            self.link.change_path();
+        }
+        if self.paths.attempt_at().is_some_and(|at| at <= env.now) {
+            let packet = self.link.send_attempt();
+            let ways = self.paths.attempt(env.now);
+            ways.iter().for_each(|way| env.transmit(*way, packet.clone()));
+        }
+    }
+
     fn poll_transmit(&mut self, peer: PublicKey, env: &mut Env<'_>) -> Option<Vec<u8>> {
         if let Some(packet) = self.link.poll_transmit(env.now) {
             return Some(packet);
@@ -271,14 +291,19 @@ impl Established {
     }
 
     fn deadline(&self) -> Time {
-        self.link.deadline().min(self.channels.deadline().unwrap_or(Time::MAX))
+        let others = [self.channels.deadline(), self.paths.attempt_at()];
+        others.into_iter().flatten().fold(self.link.deadline(), Time::min)
     }
 
     fn handle_timeout(&mut self, env: &mut Env<'_>) -> bool {
         if self.channels.deadline().is_some_and(|at| at <= env.now) {
             self.channels.handle_timeout(env);
         }
-        self.link.handle_timeout(env.now)
+        let alive = self.link.handle_timeout(env.now);
+        if self.link.is_stalled() {
+            self.paths.doubt(env.now);
+        }
+        alive
     }
 }
 

@@ -8,13 +8,15 @@ use bytes::Bytes;
 
 use super::round_trip::RoundTrip;
 use crate::wire::Time;
-use crate::wire::session::PacketRequest;
+use crate::wire::session::{MAX_CRYPTO_DATA, PacketRequest};
 
 /// Most packets between the oldest that is not acknowledged and the newest: what our receiver keeps.
 /// (c-toxcore keeps 32 768.)
 const MAX_PACKETS: usize = 4096;
 /// A packet is lost when one transmitted so many later has come, and long enough after it (RFC 8985).
 const REORDERING: u64 = 3;
+/// Most distances that fit into a request.
+const MAX_DISTANCES: usize = MAX_CRYPTO_DATA - 1;
 /// An empty ring with room for more than this is given back to the allocator.
 const IDLE_CAPACITY: usize = 64;
 
@@ -81,6 +83,8 @@ pub(crate) struct SendBuffer {
     next_transmission: u64,
     /// The newest transmission that is acknowledged: its number, and when it was.
     newest_acknowledged: Option<(u64, Time)>,
+    /// That was not the packet's first transmission.
+    newest_again: bool,
     last_sent: Time,
 }
 
@@ -210,8 +214,39 @@ impl SendBuffer {
                 result.lost += 1;
             }
         }
+        if self.newest_again {
+            self.lose_tail(start, request, path, &mut result);
+        }
         self.trim();
         result
+    }
+
+    /// Gives up what a retransmission overtook and the peer does not know of: all that was on the way
+    /// when the way was cut. Other packets beyond what the peer knows are on their way still.
+    fn lose_tail(
+        &mut self,
+        start: i64,
+        request: PacketRequest<'_>,
+        path: &RoundTrip,
+        result: &mut Acknowledged,
+    ) {
+        let unknown = match request.distances.len() {
+            0 => start,
+            // There was no room for all that the peer misses.
+            MAX_DISTANCES.. => return,
+            // Up to 254 packets after the last missing one may have come.
+            _ => start + request.covered() as i64 + 254,
+        };
+        let newest = self.newest_acknowledged.map_or(0, |(newest, _)| newest);
+        for index in unknown.max(0) as usize..self.ring.len() {
+            if self.is_overtaken(index, path) {
+                self.lose(index);
+                result.lost += 1;
+            }
+            if matches!(&self.ring[index], Some(it) if !it.again && it.transmission > newest) {
+                break;
+            }
+        }
     }
 
     /// Gives up the oldest packet on the way as lost, so that it is sent again as a probe.
@@ -232,16 +267,26 @@ impl SendBuffer {
             result.sample = (!sent.again).then(|| now.since(sent.at));
         }
         result.count += 1;
-        self.newest_acknowledged = self.newest_acknowledged.max(Some((sent.transmission, sent.at)));
+        if self.newest_acknowledged.is_none_or(|(newest, _)| newest < sent.transmission) {
+            self.newest_acknowledged = Some((sent.transmission, sent.at));
+            self.newest_again = sent.again;
+        }
     }
 
     /// Decides of a packet that the peer misses: on its way still, or lost?
     fn is_lost(&self, now: Time, index: usize, path: &RoundTrip) -> bool {
         let Some(Some(sent)) = self.ring.get(index) else { return false };
+        let late = now.since(sent.at) > path.loss_delay();
+        !sent.lost && (late || self.is_overtaken(index, path))
+    }
+
+    /// True if packets that were sent long enough after it have come.
+    fn is_overtaken(&self, index: usize, path: &RoundTrip) -> bool {
+        let Some(Some(sent)) = self.ring.get(index) else { return false };
         let overtaken = self.newest_acknowledged.is_some_and(|(newest, at)| {
             newest >= sent.transmission + REORDERING && at >= sent.at + path.reordering()
         });
-        !sent.lost && (overtaken || now.since(sent.at) > path.loss_delay())
+        !sent.lost && overtaken
     }
 
     fn lose(&mut self, index: usize) {
@@ -307,6 +352,25 @@ mod tests {
         let all = PacketRequest { distances: &[0] };
         assert_eq!(buffer.handle_request(NOW, u32::MAX - 1, all, &path).count, 7);
         assert!(buffer.is_empty());
+        assert_eq!(buffer.in_flight(), 0);
+    }
+
+    #[test]
+    fn a_probe_that_comes_through_shows_that_all_before_it_is_lost() {
+        let mut buffer = buffer(600);
+        let path = RoundTrip::default();
+        let at = |millis| NOW + Duration::from_millis(millis);
+        for round in 0..3 {
+            buffer.probe();
+            assert!(buffer.resend(at(100 * round)).is_some());
+        }
+        let second = buffer.first().wrapping_add(1);
+        assert_eq!(buffer.acknowledge_until(at(300), second).count, 1);
+        // Of what comes up to 254 packets after the last missing one, a request says nothing.
+        let some = PacketRequest { distances: &[1] };
+        assert_eq!(buffer.handle_request(at(300), second, some, &path).lost, 1 + 599 - 255);
+        let nothing = PacketRequest { distances: &[] };
+        assert_eq!(buffer.handle_request(at(300), second, nothing, &path).lost, 254);
         assert_eq!(buffer.in_flight(), 0);
     }
 
