@@ -85,6 +85,7 @@ impl World {
                     self.flying.insert((at, self.count), (to, from, payload));
                 }
                 Output::Event(event) => person.events.push(event),
+                Output::Stream(..) => {}
                 Output::Io(token, request) => {
                     let result = person.work(request);
                     person.messenger.handle_io(self.now, token, result);

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::carrier::Carrier;
-use super::core::{Core, TransferCommand};
+use super::commands::TransferCommand;
+use super::core::Core;
 use super::error::{AddFriendError, FileError, MessageError, ProfileError, UnknownFriend};
 use super::event::MessengerEvent;
 use super::files::{FileOffer, IoRequest, IoResult, TransferId, TransferState};
@@ -15,7 +16,7 @@ use crate::config::Config;
 use crate::drops::Drops;
 use crate::error::PacketError;
 use crate::event::{Event, PacketNumber};
-use crate::machine::{IoToken, Machine, Output};
+use crate::machine::{IoToken, Machine, Output, StreamEvent, StreamId};
 use crate::stack::Stack;
 use crate::wire::messenger::{MessageKind, UserStatus};
 use crate::wire::{Address, KeyPair, PublicKey, Rng, Time};
@@ -312,6 +313,10 @@ impl Machine for Messenger {
         self.stack.handle_datagram(now, from, datagram);
     }
 
+    fn handle_stream(&mut self, now: Time, stream: StreamId, event: StreamEvent<'_>) {
+        self.stack.handle_stream(now, stream, event);
+    }
+
     fn handle_io(&mut self, _now: Time, token: IoToken, result: IoResult) {
         self.core.handle_io(token, result);
     }
@@ -326,6 +331,7 @@ impl Machine for Messenger {
             }
             let deadline = match self.stack.poll(now) {
                 Output::Transmit { to, payload } => return Output::Transmit { to, payload },
+                Output::Stream(stream, request) => return Output::Stream(stream, request),
                 Output::Io(_, never) => match never {},
                 Output::Event(event) => {
                     if let Some(event) = self.handle_mesh(now, event) {

@@ -40,7 +40,7 @@
 //!             match messenger.poll(now) {
 //!                 Output::Transmit { to, payload } => wire.push_back((to, at, payload)),
 //!                 Output::Event(event) => told.push(event),
-//!                 Output::Io(..) => unreachable!("no files here"),
+//!                 Output::Io(..) | Output::Stream(..) => unreachable!("neither files nor relays"),
 //!                 Output::Idle(_) => break,
 //!             }
 //!         }
@@ -60,6 +60,7 @@
 //! both over a restart. Everything else that a Tox client keeps has its place in a Tox save.
 
 mod carrier;
+mod commands;
 mod core;
 mod custom;
 mod error;
@@ -72,7 +73,7 @@ mod profile;
 mod requests;
 mod unfinished;
 
-pub use self::core::MAX_REQUEST_MESSAGE;
+pub use self::commands::MAX_REQUEST_MESSAGE;
 pub use self::error::{AddFriendError, FileError, MessageError, ProfileError, UnknownFriend};
 pub use self::event::MessengerEvent;
 pub use self::files::{

@@ -47,7 +47,7 @@ impl Unfinished {
         let waits = |it: &UnfinishedFriend| !it.messages.is_empty() || !it.transfers.is_empty();
         Self {
             next_message: core.next_message,
-            next_transfer: core.ledger.next(),
+            next_transfer: core.common.ledger.next(),
             friends: friends.filter(waits).take(MAX_FRIENDS).collect(),
         }
     }
@@ -55,7 +55,7 @@ impl Unfinished {
     /// Hands it to a messenger that has the same friends; what was for others is gone.
     pub(super) fn restore(self, core: &mut Core) {
         core.next_message = core.next_message.max(self.next_message);
-        core.ledger.skip_to(self.next_transfer);
+        core.common.ledger.skip_to(self.next_transfer);
         for kept in self.friends {
             for message in &kept.messages {
                 core.next_message = core.next_message.max(message.message.0.saturating_add(1));

@@ -10,6 +10,7 @@ pub mod dht;
 pub mod file;
 pub mod friend;
 pub mod lan;
+pub mod messenger;
 pub mod onion;
 pub mod relay;
 pub mod session;
@@ -32,6 +33,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("lan", lan::lan),
     ("manifest", file::manifest),
     ("messenger", friend::messenger),
+    ("messenger_friend", messenger::messenger_friend),
     ("onion", onion::onion),
     ("relay", relay::relay),
     ("root", file::root),
@@ -41,6 +43,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("tdc_message", tdc::tdc_message),
     ("tdfs_message", tdfs::tdfs_message),
     ("tox_id", tox_id::tox_id),
+    ("unfinished", messenger::unfinished),
 ];
 
 /// The body called `name`.

@@ -1,7 +1,7 @@
 //! File transfers between two of ours.
 
 use super::*;
-use crate::messenger::core::TransferCommand::{Accept, Cancel, Pause};
+use crate::messenger::commands::TransferCommand::{Accept, Cancel, Pause};
 use crate::messenger::error::FileError;
 use crate::wire::messenger::MAX_FILE_DATA;
 use crate::wire::messenger::file::UNKNOWN_FILE_SIZE;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::drops::DropReason;
-use crate::messenger::core::TransferCommand::Accept;
+use crate::messenger::commands::TransferCommand::Accept;
 use crate::wire::messenger::{FileRequest, MAX_FILE_DATA, MessengerPacket};
 
 impl Duo {
