@@ -48,6 +48,21 @@ pub struct Config {
     /// Hand up packets of sessions that are no channel's as [`Event::Packet`](crate::Event::Packet):
     /// for those who speak to Tox clients.
     pub custom_packets: bool,
+    /// Let a person's onion paths have fewer than three distinct nodes where no more are known: for
+    /// networks of two or three nodes, which hide nobody.
+    pub allow_short_paths: bool,
+    /// Time since 1970 at the driver's [`Time::ZERO`](crate::Time): what a person tells friends is
+    /// numbered by it, and the numbers must grow from one run to the next.
+    pub epoch: Duration,
+}
+
+impl Config {
+    /// For a person's stack: sessions with friends only, and their packets handed up.
+    #[must_use]
+    pub fn person() -> Self {
+        let accept = Accept::Listed(BTreeSet::new());
+        Self { accept, custom_packets: true, ..Self::default() }
+    }
 }
 
 impl Default for Config {
@@ -59,6 +74,8 @@ impl Default for Config {
             channel_queue: 4 << 20,
             max_channels: 32,
             custom_packets: false,
+            allow_short_paths: false,
+            epoch: Duration::ZERO,
         }
     }
 }

@@ -27,6 +27,19 @@ pub struct NetworkGroup(pub u64);
 pub enum Event {
     /// The first verified node came into the close list.
     DhtConnected,
+    /// A person's identity can be found by friends now, or no longer.
+    Announced {
+        /// Whether it can.
+        announced: bool,
+    },
+    /// Somebody who knows this person's Tox ID asks for friendship:
+    /// [`add_friend`](crate::Stack::add_friend) says yes.
+    FriendRequest {
+        /// His long-term key.
+        from: PublicKey,
+        /// What he says.
+        message: Bytes,
+    },
     /// A lookup ended.
     LookupDone {
         /// Which one.

@@ -9,6 +9,7 @@ pub mod drops;
 mod env;
 pub mod error;
 pub mod event;
+mod friend;
 pub mod machine;
 #[cfg(feature = "messenger")]
 pub mod messenger;

@@ -1,5 +1,7 @@
 //! The mesh as one value: DHT, sessions and channels behind one [`Machine`].
 
+mod person;
+
 use core::convert::Infallible;
 use core::net::IpAddr;
 use std::collections::BTreeMap;
@@ -7,6 +9,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use ring::hmac;
 
+use self::person::Person;
 use crate::channel::ChannelId;
 use crate::config::Config;
 use crate::crypto::Keys;
@@ -17,8 +20,10 @@ use crate::error::{OpenError, PacketError, SendError};
 use crate::event::{Event, LookupId, NetworkGroup, PacketNumber};
 use crate::machine::{IoToken, Machine, Output};
 use crate::onion::Onion;
+use crate::onion::client::{FirstHop, OnionClientConfig};
 use crate::path::Path;
 use crate::session::{Search, Sessions};
+use crate::wire::onion::{ANNOUNCE_RESPONSE, DATA_RESPONSE};
 use crate::wire::{Address, KeyPair, PublicKey, Rng, Time};
 
 /// A node of the mesh, sans-IO. A provider has one key that is both its DHT key and its long-term
@@ -33,6 +38,7 @@ pub struct Stack {
     dht: Dht,
     onion: Onion,
     sessions: Sessions,
+    person: Option<Box<Person>>,
     /// Lookups that sessions wait for.
     searches: BTreeMap<LookupId, PublicKey>,
     /// Hides networks from those who see their groups.
@@ -53,8 +59,13 @@ impl Stack {
         rng: Rng,
         now: Time,
     ) -> Self {
+        let options =
+            OnionClientConfig { allow_short_paths: config.allow_short_paths, epoch: config.epoch };
+        let person = Person::new(identity.clone(), dht.public, rng.child("person"), options, now);
         let identity = Keys::new(identity, &mut rng.child("identity"));
-        Self::with_keys(config, Some(identity), dht, rng, now)
+        let mut stack = Self::with_keys(config, Some(identity), dht, rng, now);
+        stack.person = Some(Box::new(person));
+        stack
     }
 
     fn with_keys(
@@ -78,6 +89,7 @@ impl Stack {
             dht,
             onion,
             sessions,
+            person: None,
             searches: BTreeMap::new(),
             group_key,
         }
@@ -264,8 +276,12 @@ impl Stack {
             DhtEvent::ServiceNode { key, address, services } => {
                 Event::ServiceNode { key, address, services }
             }
-            // Nobody is searched for by a DHT key, so nobody is found, and no request is for us.
-            DhtEvent::FriendFound { .. } | DhtEvent::Request { .. } => return,
+            DhtEvent::FriendFound { dht_key, address } => {
+                return self.found_friend(now, dht_key, address);
+            }
+            DhtEvent::Request { sender, id, data } => {
+                return self.handle_dht_request(now, sender, id, &data);
+            }
         };
         self.base.events.push_back(event);
     }
@@ -286,7 +302,8 @@ impl Stack {
 
     /// When something is due that nobody else brings about.
     fn deadline(&self) -> Option<Time> {
-        self.dht.deadline().into_iter().chain(self.sessions.deadline()).min()
+        let person = self.person.as_ref().and_then(|person| person.deadline());
+        self.dht.deadline().into_iter().chain(self.sessions.deadline()).chain(person).min()
     }
 
     /// Runs what is due and gathers what happened.
@@ -301,6 +318,7 @@ impl Stack {
         while let Some(event) = self.dht.poll_event() {
             self.handle_dht_event(now, event);
         }
+        self.advance_person(now);
     }
 }
 
@@ -330,6 +348,9 @@ impl Machine for Stack {
                 let mut env = self.base.env(now, self.dht.keys());
                 self.sessions.handle(Path::Direct(from), datagram, &mut env);
             }
+            Some(&(ANNOUNCE_RESPONSE | DATA_RESPONSE)) if self.person.is_some() => {
+                self.handle_onion_answer(now, FirstHop::Udp(from), datagram);
+            }
             Some(&kind) if Onion::handles(kind) => {
                 self.onion.handle(&mut self.base.context(now), &mut self.dht, from, datagram);
             }
@@ -345,7 +366,10 @@ impl Machine for Stack {
         loop {
             self.advance(now);
             if let Some(event) = self.base.events.pop_front() {
-                return Output::Event(event);
+                if self.notice(now, &event) {
+                    return Output::Event(event);
+                }
+                continue;
             }
             if let Some((stream, request)) = self.base.outbox.pop_stream() {
                 return Output::Stream(stream, request);

@@ -20,7 +20,6 @@ impl Dht {
     /// Searches for the node with this DHT key until [`Dht::remove_friend`];
     /// [`DhtEvent::FriendFound`] tells of each address that it answers from. False if there are too
     /// many searches already.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the stack searches for nobody yet"))]
     pub(crate) fn add_friend(&mut self, cx: &mut Context<'_>, key: PublicKey) -> bool {
         if self.friends.contains_key(&key) {
             return true;
@@ -38,13 +37,11 @@ impl Dht {
     }
 
     /// Ends the search for this DHT key.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the stack searches for nobody yet"))]
     pub(crate) fn remove_friend(&mut self, key: &PublicKey) {
         self.friends.remove(key);
     }
 
     /// Nodes that are said to be near a friend, by the friend itself: they are asked at once.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the stack searches for nobody yet"))]
     pub(crate) fn hint_friend(
         &mut self,
         cx: &mut Context<'_>,
@@ -67,7 +64,6 @@ impl Dht {
 
     /// Sends a DHT request with `data` to a friend: directly if it is found, else through the nodes that
     /// say where it is. To how many went it? None if too few of them know, or `data` is too long.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the stack searches for nobody yet"))]
     pub(crate) fn route_request(
         &mut self,
         cx: &mut Context<'_>,

@@ -86,7 +86,6 @@ impl Core {
     }
 
     /// Somebody wants to be a friend. His request has shown the right nospam.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the mesh does not take requests yet"))]
     pub(crate) fn handle_request(&mut self, from: PublicKey, message: &[u8]) {
         let new = from != self.me && !self.friends.contains_key(&from) && self.requests.admit(from);
         if new && !message.is_empty() {

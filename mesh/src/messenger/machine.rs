@@ -19,7 +19,7 @@ use crate::event::{Event, PacketNumber};
 use crate::machine::{IoToken, Machine, Output, StreamEvent, StreamId};
 use crate::stack::Stack;
 use crate::wire::messenger::{MessageKind, UserStatus};
-use crate::wire::{Address, KeyPair, PublicKey, Rng, Time};
+use crate::wire::{Address, KeyPair, PublicKey, Rng, Time, ToxId};
 
 /// A person's node: the mesh with a messenger on top of it, sans-IO. See the [module](super).
 ///
@@ -142,7 +142,29 @@ impl Messenger {
     /// See [`AddFriendError`].
     pub fn add_friend(&mut self, now: Time, friend: PublicKey) -> Result<(), AddFriendError> {
         self.core.add_friend(friend, None, self.stack.is_connected(friend))?;
-        self.stack.connect(now, friend, None);
+        self.seek(now, friend);
+        Ok(())
+    }
+
+    /// Keeps a session with a friend. A node without an identity apart can be found by its key.
+    fn seek(&mut self, now: Time, friend: PublicKey) {
+        if !self.stack.add_friend(now, friend) {
+            self.stack.connect(now, friend, None);
+        }
+    }
+
+    /// Adds the owner of a Tox ID as a friend, and asks it to do the same until it is there.
+    ///
+    /// # Errors
+    /// See [`AddFriendError`].
+    pub fn request_friend(
+        &mut self,
+        now: Time,
+        id: &ToxId,
+        message: &[u8],
+    ) -> Result<(), AddFriendError> {
+        self.core.add_friend(id.key, Some((*id, message)), self.stack.is_connected(id.key))?;
+        self.stack.request_friend(now, id, message);
         Ok(())
     }
 
@@ -153,7 +175,9 @@ impl Messenger {
     pub fn remove_friend(&mut self, now: Time, friend: PublicKey) -> Result<(), UnknownFriend> {
         let stack = &mut self.stack;
         self.core.remove_friend(friend, &mut Sessions { now, stack })?;
-        self.stack.disconnect(now, friend);
+        if !self.stack.remove_friend(now, friend) {
+            self.stack.disconnect(now, friend);
+        }
         Ok(())
     }
 
@@ -298,6 +322,10 @@ impl Messenger {
                 return None;
             }
             Event::PacketWritable { .. } => return None,
+            Event::FriendRequest { from, message } => {
+                self.core.handle_request(*from, message);
+                return None;
+            }
             _ => {}
         }
         Some(event)

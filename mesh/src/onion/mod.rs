@@ -5,7 +5,6 @@
 //! only this node opens. What it remembers are announcements, within [`store`]'s bounds.
 
 mod announce;
-#[cfg_attr(not(test), allow(dead_code, reason = "the stack composes it with the friends"))]
 pub(crate) mod client;
 mod hop;
 mod return_key;

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use toktok_sim::scenario::{World, mesh, tdfs};
+use toktok_sim::scenario::{World, friends, mesh, tdfs};
 use toktok_sim::{Chance, Loss};
 
 /// Thousands of the shipped TokTok stacks in virtual time, replayable by seed.
@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Mesh(Mesh),
     /// Nodes store files, a part of them dies at once, others fetch; what is left, from how far away?
     Tdfs(Tdfs),
+    /// Pairs of friends start in a network under churn; do they find each other, and how fast?
+    Friends(Friends),
 }
 
 /// What every scenario takes.
@@ -102,6 +104,42 @@ impl Tdfs {
             seed: self.common.seed,
             world: self.common.world(),
             ..tdfs::Plan::default()
+        }
+    }
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Friends {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// How many nodes the network has before the friends come.
+    #[arg(long, default_value_t = 1_000)]
+    pub(crate) nodes: usize,
+    /// How many pairs of friends start.
+    #[arg(long, default_value_t = 1_000)]
+    pub(crate) pairs: usize,
+    /// Virtual minutes of churn before they do.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(2..=100_000))]
+    pub(crate) minutes: u64,
+    /// How many percent of the nodes go away each hour; they come back after two minutes.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub(crate) churn: u32,
+    /// How many percent of all sit behind a NAT.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub(crate) natted: u32,
+}
+
+impl Friends {
+    pub(crate) fn plan(&self) -> friends::Plan {
+        friends::Plan {
+            nodes: self.nodes,
+            natted: Chance::percent(self.natted),
+            span: Duration::from_secs(60 * self.minutes),
+            churn_an_hour: Chance::percent(self.churn),
+            pairs: self.pairs,
+            seed: self.common.seed,
+            world: self.common.world(),
+            ..friends::Plan::default()
         }
     }
 }

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
-use toktok_sim::scenario::{mesh, tdfs};
+use toktok_sim::scenario::{friends, mesh, tdfs};
 
 use args::{Args, Command, Common};
 use measure::Measure;
@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Mesh(args) => run_mesh(&args),
         Command::Tdfs(args) => run_tdfs(&args),
+        Command::Friends(args) => run_friends(&args),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -72,6 +73,20 @@ fn run_tdfs(args: &args::Tdfs) -> Result<bool, String> {
     written.map_err(|error| format!("the trace could not be written: {error}"))?;
     let cost = measure.end(outcome.virtual_seconds, plan.nodes);
     print(&args.common, &Report { scenario: "tdfs", ok: outcome.is_good(), outcome, cost })
+}
+
+fn run_friends(args: &args::Friends) -> Result<bool, String> {
+    let plan = args.plan();
+    let mut lines = open_trace(&args.common)?;
+    let measure = Measure::begin();
+    let (outcome, written) = friends::run(&plan, |sim| {
+        if let Some(file) = lines.take() {
+            sim.trace().write_lines(Box::new(file));
+        }
+    });
+    written.map_err(|error| format!("the trace could not be written: {error}"))?;
+    let cost = measure.end(outcome.virtual_seconds, plan.nodes + 2 * plan.pairs);
+    print(&args.common, &Report { scenario: "friends", ok: outcome.is_good(), outcome, cost })
 }
 
 fn open_trace(common: &Common) -> Result<Option<BufWriter<File>>, String> {

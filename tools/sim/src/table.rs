@@ -1,6 +1,6 @@
 //! A report for people.
 
-use toktok_sim::scenario::{Summary, mesh, tdfs};
+use toktok_sim::scenario::{Summary, friends, mesh, tdfs};
 
 use crate::measure::Cost;
 
@@ -57,6 +57,19 @@ impl Rows for tdfs::Outcome {
             ("moved a byte fetched", times(self.bytes_moved_a_byte_delivered)),
             ("on disk a byte stored", times(self.disk_bytes_a_byte_stored)),
             ("stale deadlines", self.stale_deadlines.to_string()),
+            ("trace hash", self.trace_hash.clone()),
+        ]
+    }
+}
+
+impl Rows for friends::Outcome {
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("nodes", format!("{}, which went or came {} times", self.nodes, self.changes)),
+            ("seed", self.seed.to_string()),
+            ("virtual time", format!("{} s", self.virtual_seconds)),
+            ("pairs connected", share(self.pairs_connected, self.pairs)),
+            ("time to connect", summary(&self.connect_millis, " ms")),
             ("trace hash", self.trace_hash.clone()),
         ]
     }

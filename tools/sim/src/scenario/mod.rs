@@ -1,6 +1,7 @@
 //! Runs that answer a question about a layer.
 
 pub mod disk;
+pub mod friends;
 pub mod mesh;
 mod nearest;
 mod summary;
