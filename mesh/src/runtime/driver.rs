@@ -271,12 +271,11 @@ impl<M: Machine> Task<M> {
         }
         // In turns, so that a flood of the one kind does not starve the other.
         self.streams_first = !self.streams_first;
-        let received = if self.streams_first {
-            self.receive_stream(cx) || self.receive(cx)
-        } else {
-            self.receive(cx) || self.receive_stream(cx)
-        };
-        if received {
+        let streams_first = self.streams_first;
+        if (streams_first && self.receive_stream(cx))
+            || self.receive(cx)
+            || (!streams_first && self.receive_stream(cx))
+        {
             return Poll::Ready(Turn::Again);
         }
         if self.deadline.is_some() && self.sleep.as_mut().poll(cx).is_ready() {

@@ -75,7 +75,6 @@ impl Sessions {
     }
 
     /// A relay leads to the peer now, or none does any more. Kept also for sessions to come.
-    #[allow(dead_code, reason = "the pool of relays says so, once the stack has one")]
     pub(crate) fn set_relayed(&mut self, key: PublicKey, relayed: bool, env: &mut Env<'_>) {
         if relayed {
             self.relayed.insert(key);

@@ -20,8 +20,6 @@ use crate::wire::{Address, KeyPair, PackedNode, PublicKey, Rng, Time, ToxId};
 const OWN_NODES_INTERVAL: Duration = Duration::from_secs(5);
 /// Nodes that friends are told of (Tox Reference, "DHT public key packet").
 const OWN_NODES: usize = 4;
-/// Relays among them.
-const OWN_RELAYS: usize = 2;
 /// Nodes for paths are offered at most this often.
 const OFFER_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -202,15 +200,14 @@ impl Stack {
                     .collect();
                 self.dht.hint_friend(&mut self.base.context(now), &dht_key, &near);
             }
-            Action::Connect { friend, dht_key, address, relayed: _ } => {
+            Action::Connect { friend, dht_key, address, relayed } => {
                 let mut env = self.base.env(now, self.dht.keys());
-                self.sessions.connect(
-                    friend,
-                    dht_key,
-                    address.into_iter(),
-                    Search::Owner,
-                    &mut env,
-                );
+                self.sessions.set_relayed(friend, relayed, &mut env);
+                let addresses = address.into_iter();
+                self.sessions.connect(friend, dht_key, addresses, Search::Owner, &mut env);
+                if let Some(address) = address {
+                    self.sessions.add_address(friend, address, &mut env);
+                }
             }
             Action::Disconnect { friend } => self.disconnect(now, friend),
             Action::Online { friend, online } => {
