@@ -35,6 +35,13 @@ pub const MAX_PIECE_BYTES: u64 = 64 << 20;
 /// Bytes of one unit's result.
 pub const MAX_OUTPUT_BYTES: u64 = 64 << 20;
 
+/// Bytes of a job's result, and of what a program's joining of results may give. It is computed by the
+/// job's owner, on his own machine.
+pub const MAX_RESULT_BYTES: u64 = 192 << 20;
+
+/// Memory that joining results has at least: they come together in one place.
+pub const JOIN_MEMORY_BYTES: u64 = 1 << 30;
+
 /// Bytes of all results that a client holds for one job before they are reduced.
 pub const MAX_JOB_OUTPUT_BYTES: u64 = 512 << 20;
 

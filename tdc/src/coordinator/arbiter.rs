@@ -171,12 +171,18 @@ impl JobState {
         }
         reduction.batches += 1;
         let Reduce::Program { arguments } = &self.spec.reduce else { return };
+        let limits = self.spec.policy.limits;
+        let limits = Limits {
+            memory_bytes: limits.memory_bytes.max(config::JOIN_MEMORY_BYTES),
+            output_bytes: config::MAX_RESULT_BYTES,
+            ..limits
+        };
         let execution = Execution {
             program: self.program.clone().unwrap_or_default(),
             arguments: arguments.clone(),
             stdin: batch.concat().into(),
             seed: unit_seed(&self.seed, u32::MAX - reduction.batches),
-            limits: Limits { output_bytes: config::MAX_OUTPUT_BYTES, ..self.spec.policy.limits },
+            limits,
             canonical_nans: self.spec.policy.canonical_nans,
         };
         desk.begin(self.id, Purpose::Batch, |task| Action::Execute { task, execution });
