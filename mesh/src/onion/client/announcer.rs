@@ -172,6 +172,7 @@ mod tests {
             path,
             first: FirstHop::Udp(Address::udp(ask.node.endpoint)),
             shared: SharedKey::from_bytes([0; 32]),
+            is_known: true,
             shows_ping_id,
         }
     }

@@ -37,10 +37,13 @@ pub(super) const OWN_PATHS: usize = 6;
 pub(super) const FRIEND_PATHS: usize = 3;
 /// A path is replaced after this (c-toxcore `ONION_PATH_MAX_LIFETIME`).
 pub(super) const PATH_LIFETIME: Duration = Duration::from_secs(1_200);
-/// Requests in a row without answer after which a path is given up (c-toxcore
-/// `ONION_PATH_MAX_NO_RESPONSE_USES`) …
+/// Requests in a row without answer after which a path is given up, to nodes that answered before
+/// (c-toxcore `ONION_PATH_MAX_NO_RESPONSE_USES`). It may be the node that is silent; and if it never
+/// answered at all, the request counts so many times less.
 pub(super) const PATH_MISSES: u8 = 4;
-/// … and the same for a path that never brought an answer.
+/// See [`PATH_MISSES`].
+pub(super) const KNOWN_WEIGHT: u8 = 3;
+/// The same for a path that never brought an answer, whoever was asked.
 pub(super) const NEW_PATH_MISSES: u8 = 2;
 /// Data for us may still come along a path so long after we gave it up: an announcement lives 300 s.
 pub(super) const PATH_ECHO: Duration = Duration::from_secs(310);
@@ -51,9 +54,14 @@ pub(super) const MAX_RETIRED: usize = 32;
 pub(super) const MAX_REQUESTS: usize = 256;
 /// An answer that comes later than this was not asked for (c-toxcore `ANNOUNCE_TIMEOUT`).
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// After this we do not wait for an answer any longer, and ask again: eight hops at a third of a
-/// quick path's delay each.
+/// At first we wait so long for an answer before we ask again, though it still counts …
 pub(super) const REQUEST_HEDGE: Duration = Duration::from_millis(1_500);
+/// … then so many of the usual round trips …
+pub(super) const HEDGE_ROUND_TRIPS: u32 = 4;
+/// … but no less than this …
+pub(super) const HEDGE_MIN: Duration = Duration::from_millis(300);
+/// … and no more than this.
+pub(super) const HEDGE_MAX: Duration = Duration::from_secs(3);
 /// Packets that may be sent at once …
 pub(super) const BURST: u32 = 128;
 /// … and the pace of more: nobody makes us flood a third party.
@@ -73,14 +81,20 @@ pub(super) const MAX_HEARD: usize = 24;
 /// Nodes of the pool with which a search begins.
 pub(super) const SEEDS: usize = 4;
 /// Pauses before a node is asked for the second, third … time that never answered; the last repeats.
-pub(super) const STRANGER_RETRIES: [Duration; 6] = [
+pub(super) const STRANGER_RETRIES: [Duration; 10] = [
     Duration::ZERO,
+    Duration::from_secs(1),
     Duration::from_secs(2),
+    Duration::from_secs(4),
     Duration::from_secs(8),
+    Duration::from_secs(16),
     Duration::from_secs(32),
-    Duration::from_secs(128),
+    Duration::from_secs(64),
+    Duration::from_secs(256),
     Duration::from_secs(600),
 ];
+/// So often a member is asked again by the path of its last answer before others are tried.
+pub(super) const MEMBER_PATH_TRIES: usize = 2;
 /// Pauses before a node is asked again that answered before; after that it is a stranger again.
 pub(super) const MEMBER_RETRIES: [Duration; 3] =
     [Duration::ZERO, Duration::ZERO, Duration::from_secs(3)];

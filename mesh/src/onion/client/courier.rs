@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::config::{BURST, MAX_OUTBOX, PACE};
 use super::neighbourhood::Ask;
 use super::pace::Pace;
-use super::paths::{FirstHop, Ground, PathId, Paths};
+use super::paths::{FirstHop, Ground, PathId, Paths, Wish};
 use super::pool::{Node, Pool};
 use super::requests::{Purpose, Request, Requests};
 use crate::wire::onion::{AnnounceRequest, AnnounceRequestHeader};
@@ -67,7 +67,7 @@ impl Courier {
         let Self { rng, pool, relays, .. } = self;
         let mut ground = Ground { rng, pool, relays, allow_short };
         let Some(path) = paths.choose(now, &mut ground, &node, wish) else { return false };
-        let ping_id = ping_id(path.id);
+        let (ping_id, is_known) = (ping_id(path.id), shared.is_some());
         let shared = shared.unwrap_or_else(|| asker.pair.secret.shared_key(&node.key));
         let request = Request {
             purpose: asker.purpose,
@@ -76,6 +76,7 @@ impl Courier {
             path: path.id,
             first: path.first,
             shared: shared.clone(),
+            is_known,
             shows_ping_id: ping_id.is_some(),
         };
         let Some(id) = self.requests.open(rng, now, request) else { return false };
@@ -92,17 +93,21 @@ impl Courier {
         push(&mut self.outbox, path.first, packet)
     }
 
-    /// Sends a data request to a node. False if no path leads there.
+    /// Sends a data request to a node, along this path if it still stands. False if no path leads
+    /// there.
     pub(super) fn deliver(
         &mut self,
         now: Time,
         paths: &mut Paths,
         node: &Node,
+        path: PathId,
         packet: &[u8],
     ) -> bool {
         let Self { rng, pool, relays, allow_short, .. } = self;
         let mut ground = Ground { rng, pool, relays, allow_short: *allow_short };
-        let Some(path) = paths.choose(now, &mut ground, node, None) else { return false };
+        let Some(path) = paths.choose(now, &mut ground, node, Wish::This(path)) else {
+            return false;
+        };
         let packet = path.wrap(rng, node, packet);
         push(&mut self.outbox, path.first, packet)
     }

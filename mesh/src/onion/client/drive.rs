@@ -7,7 +7,7 @@ use super::courier::Asker;
 use super::data;
 use super::friend::Friend;
 use super::neighbourhood::Ask;
-use super::paths::Paths;
+use super::paths::{Paths, Wish};
 use super::requests::{Purpose, Request};
 use super::{OnionClient, OnionClientEvent};
 use crate::wire::onion::DhtKeyAnnounce;
@@ -40,13 +40,13 @@ impl OnionClient {
         let key = &request.node.key;
         match &request.purpose {
             Purpose::Announce => {
-                self.own_paths.missed(request.path);
+                self.own_paths.missed(request.path, request.is_known);
                 self.announcer.missed(now, key);
             }
             Purpose::Search(friend) => {
                 let friend = self.friends.get_mut(friend).map(|friend| &mut friend.search);
                 if let Some(search) = friend.filter(|it| it.pair.public == request.requester) {
-                    search.paths.missed(request.path);
+                    search.paths.missed(request.path, request.is_known);
                     search.missed(now, key);
                 }
             }
@@ -77,7 +77,7 @@ impl OnionClient {
         let Some((node, target)) = self.explorer.next_ask(now, rng, pool, relays) else { return };
         let once = KeyPair::generate(rng);
         let asker = Asker { purpose: Purpose::Explore, pair: &once, target, data_key: NO_KEY };
-        let ask = Ask { node, shared: None, wish: None };
+        let ask = Ask { node, shared: None, wish: Wish::Any };
         courier.ask(now, &mut Paths::new(1), &asker, ask, |_| None);
     }
 
@@ -145,7 +145,7 @@ impl OnionClient {
             let rng = &mut courier.rng;
             let packet =
                 data::seal(rng, identity.public, *key, &friend.shared, &holder.data_key, body);
-            courier.deliver(now, &mut friend.search.paths, &holder.node, &packet);
+            courier.deliver(now, &mut friend.search.paths, &holder.node, holder.path, &packet);
         }
     }
 }

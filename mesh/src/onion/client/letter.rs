@@ -124,6 +124,7 @@ impl Letter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::onion::client::paths::PathId;
     use crate::onion::client::pool::Node;
 
     const NOW: Time = Time::from_secs(1_000);
@@ -131,7 +132,7 @@ mod tests {
     fn holder(number: u8, data_key: u8) -> Holder {
         let endpoint = ([198, 18, 0, number], 33445).into();
         let node = Node { key: PublicKey([number; 32]), endpoint };
-        Holder { node, data_key: PublicKey([data_key; 32]), since: NOW }
+        Holder { node, data_key: PublicKey([data_key; 32]), since: NOW, path: PathId(1) }
     }
 
     fn count(copies: Option<Copies>) -> usize {

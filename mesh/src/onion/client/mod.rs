@@ -33,6 +33,10 @@
 //! data packets of up to 604 bytes each 30 s (60 bytes a second) for 10 minutes, then ever less. Online
 //! friends cost nothing. All requests together keep to [`config::BURST`] and [`config::PACE`].
 //!
+//! Many nodes are behind NATs, where hops do not reach them. So a node that is silent is asked again
+//! along a path that brought answers, nodes of silent paths are drawn last, and a member of a
+//! neighbourhood keeps the path that it answered along.
+//!
 //! # What nobody learns
 //! - The first hop sees our address, but keys of one path only; the third hop sees whom we ask, and in
 //!   a request the key that asks: our long-term key when we announce, a key of one search otherwise.
@@ -59,6 +63,8 @@ mod network;
 #[cfg(test)]
 mod network_tests;
 mod pace;
+#[cfg(test)]
+mod packet_tests;
 mod paths;
 mod pool;
 mod receive;

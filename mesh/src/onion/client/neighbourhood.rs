@@ -3,8 +3,10 @@
 //! Announcing and searching approach a key alike: nodes tell of nearer nodes, those are asked in turn,
 //! and the nearest that answered are kept as members.
 
-use super::config::{MAX_HEARD, MEMBER_RETRIES, NO_PATH_PAUSE, STRANGER_RETRIES};
-use super::paths::PathId;
+use super::config::{
+    MAX_HEARD, MEMBER_PATH_TRIES, MEMBER_RETRIES, NO_PATH_PAUSE, STRANGER_RETRIES,
+};
+use super::paths::{PathId, Wish};
 use super::pool::Node;
 use crate::wire::{PublicKey, SharedKey, Time};
 
@@ -38,8 +40,7 @@ pub(super) struct Ask {
     pub(super) node: Node,
     /// Known already, if the node is a member.
     pub(super) shared: Option<SharedKey>,
-    /// The path of its last answer, if the question may go there.
-    pub(super) wish: Option<PathId>,
+    pub(super) wish: Wish,
 }
 
 /// The neighbourhood of a key.
@@ -108,7 +109,8 @@ impl<S: Default> Neighbourhood<S> {
     pub(super) fn next_ask(&mut self, now: Time) -> Option<Ask> {
         if let Some(member) = self.members.iter_mut().find(|member| member.due <= now) {
             (member.due, member.asked) = (Time::MAX, now);
-            let wish = (member.misses < 2).then_some(member.path);
+            let has_path = member.misses < MEMBER_PATH_TRIES;
+            let wish = if has_path { Wish::This(member.path) } else { Wish::Proven };
             return Some(Ask { node: member.node, shared: Some(member.shared.clone()), wish });
         }
         self.heard.retain(|heard| {
@@ -120,7 +122,8 @@ impl<S: Default> Neighbourhood<S> {
         let due = self.heard.iter_mut().filter(|heard| heard.due <= now);
         let heard = due.min_by_key(|heard| heard.node.key.distance(&self.target))?;
         heard.due = Time::MAX;
-        Some(Ask { node: heard.node, shared: None, wish: None })
+        let wish = if heard.tries == 0 { Wish::Any } else { Wish::Proven };
+        Some(Ask { node: heard.node, shared: None, wish })
     }
 
     /// The question could not be sent.
@@ -182,7 +185,7 @@ impl<S: Default> Neighbourhood<S> {
             None => {
                 let node = self.members.remove(place).node;
                 self.heard.retain(|heard| heard.node.key != node.key);
-                self.heard.push(Heard { node, due: now + STRANGER_RETRIES[2], tries: 3 });
+                self.heard.push(Heard { node, due: now + STRANGER_RETRIES[3], tries: 3 });
                 if self.heard.len() > MAX_HEARD {
                     self.forget_one();
                 }
@@ -272,7 +275,7 @@ mod tests {
             near.hear(now, node(1));
             now = near.deadline().max(now + core::time::Duration::from_secs(1));
         }
-        assert!((8..=12).contains(&times), "{times}");
+        assert!((12..=16).contains(&times), "{times}");
     }
 
     #[test]
@@ -280,18 +283,18 @@ mod tests {
         let mut near = Neighbourhood::<()>::new(TARGET, 3);
         assert!(answer(&mut near, node(1)));
         near.members_mut()[0].due = NOW;
-        assert_eq!(near.next_ask(NOW).unwrap().wish, Some(PathId(1)));
+        assert_eq!(near.next_ask(NOW).unwrap().wish, Wish::This(PathId(1)));
         near.missed(NOW, &node(1).key);
-        assert_eq!(near.next_ask(NOW).unwrap().wish, Some(PathId(1)));
+        assert_eq!(near.next_ask(NOW).unwrap().wish, Wish::This(PathId(1)));
         near.missed(NOW, &node(1).key);
-        assert_eq!(near.next_ask(NOW).unwrap().wish, None);
+        assert_eq!(near.next_ask(NOW).unwrap().wish, Wish::Proven);
         near.missed(NOW, &node(1).key);
         assert!(near.next_ask(NOW).is_none());
         let later = near.deadline();
         assert!(near.next_ask(later).is_some());
         near.missed(later, &node(1).key);
         assert!(near.members().is_empty());
-        assert_eq!(near.deadline(), later + STRANGER_RETRIES[2]);
+        assert_eq!(near.deadline(), later + STRANGER_RETRIES[3]);
         near.restart(later);
         assert_eq!(near.deadline(), Time::MAX, "the pool tells of it if it lives");
     }

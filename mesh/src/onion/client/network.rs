@@ -2,7 +2,7 @@
 //! announce nodes, some of them with a client; virtual time, delay, loss.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{FirstHop, OnionClient, OnionClientConfig, OnionClientEvent};
 use crate::dht::{Dht, DhtConfig};
@@ -55,6 +55,9 @@ pub(super) struct Network {
     pub(super) delay: Duration,
     /// Every datagram: from, to, and what.
     pub(super) trace: Option<Vec<(Address, Address, Vec<u8>)>>,
+    /// Nodes behind a NAT that lets in only what comes from where they sent to in the last minute.
+    pub(super) filtering: BTreeSet<Address>,
+    contacts: BTreeMap<(Address, Address), Time>,
     relays: BTreeMap<Address, Relay>,
     rng: Rng,
     queue: BTreeMap<(Time, u64), Happening>,
@@ -74,6 +77,8 @@ impl Network {
             loss_per_mille: 0,
             delay: Duration::from_millis(1),
             trace: None,
+            filtering: BTreeSet::new(),
+            contacts: BTreeMap::new(),
             relays: BTreeMap::new(),
             rng: Rng::from_seed([seed; 32]),
             queue: BTreeMap::new(),
@@ -245,6 +250,9 @@ impl Network {
         if let Some(trace) = &mut self.trace {
             trace.push((from, to, datagram.clone()));
         }
+        if !self.filtering.is_empty() {
+            self.contacts.insert((from, to), self.now);
+        }
         if !self.rng.chance(self.loss_per_mille, 1_000) {
             let least = self.delay.as_micros() as u64;
             let delay = Duration::from_micros(least + self.rng.below(2 * least));
@@ -271,10 +279,15 @@ impl Network {
         self.now = end;
     }
 
+    fn lets_in(&self, to: Address, from: Address) -> bool {
+        let is_fresh = |at: &Time| self.now < *at + Duration::from_secs(60);
+        !self.filtering.contains(&to) || self.contacts.get(&(to, from)).is_some_and(is_fresh)
+    }
+
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Arrival { from, to, mut datagram } => {
-                if !self.relay_response(to, &datagram) {
+                if self.lets_in(to, from) && !self.relay_response(to, &datagram) {
                     self.with_at(to, |member, cx| deliver(member, cx, from, &mut datagram));
                 }
             }

@@ -2,13 +2,13 @@
 
 use core::time::Duration;
 
+use super::OnionClientEvent;
 use super::network::{Network, address};
-use super::{FirstHop, OnionClientEvent};
 use crate::drops::DropReason;
 use crate::wire::{KeyPair, PackedNode, PublicKey};
 
 /// True if this client was told the DHT key of that node by `friend`.
-fn knows(network: &Network, number: usize, friend: &KeyPair, of: usize) -> bool {
+pub(super) fn knows(network: &Network, number: usize, friend: &KeyPair, of: usize) -> bool {
     let expected = network.member(of).key;
     network.member(number).events.iter().any(|(_, event)| {
         matches!(event, OnionClientEvent::FriendDht { friend: key, dht_key, .. }
@@ -16,7 +16,7 @@ fn knows(network: &Network, number: usize, friend: &KeyPair, of: usize) -> bool 
     })
 }
 
-fn is_announced(network: &Network, number: usize) -> bool {
+pub(super) fn is_announced(network: &Network, number: usize) -> bool {
     let events = network.events(number);
     let last = events.iter().rev().find_map(|event| match event {
         OnionClientEvent::Announced(is_announced) => Some(*is_announced),
@@ -26,7 +26,11 @@ fn is_announced(network: &Network, number: usize) -> bool {
 }
 
 /// Two clients at fresh nodes that know each other's keys and start now.
-fn two_friends(network: &mut Network, numbers: [usize; 2], allow_short: bool) -> [KeyPair; 2] {
+pub(super) fn two_friends(
+    network: &mut Network,
+    numbers: [usize; 2],
+    allow_short: bool,
+) -> [KeyPair; 2] {
     let pairs = [network.pair(), network.pair()];
     for (number, pair) in numbers.into_iter().zip(&pairs) {
         if !network.members.contains_key(&address(number)) {
@@ -79,14 +83,29 @@ fn first_contact_in_networks_of_5_to_50_nodes() {
 #[test]
 fn first_contact_over_slow_links_that_lose_a_twentieth() {
     let mut times = Vec::new();
-    for seed in 0..10 {
+    for seed in 0..6 {
         let mut network = Network::new(seed, 22);
         (network.loss_per_mille, network.delay) = (50, Duration::from_millis(20));
         times.push(first_contact(&mut network, [22, 23], false));
     }
     times.sort_unstable();
-    assert!(times[5].0 <= 2_500, "{times:?}");
-    assert!(times[9].1 <= 10_000, "{times:?}");
+    assert!(times[3].0 <= 2_500, "{times:?}");
+    assert!(times[5].1 <= 10_000, "{times:?}");
+}
+
+#[test]
+fn first_contact_where_most_nodes_are_behind_nats() {
+    let mut times = Vec::new();
+    for seed in 0..6 {
+        let mut network = Network::new(20 + seed, 0);
+        (network.loss_per_mille, network.delay) = (50, Duration::from_millis(20));
+        network.filtering = (1..102).filter(|n| n % 5 < 3).map(address).collect();
+        (0..102).for_each(|number| network.add_node(number));
+        network.run_for(90_000);
+        times.push(first_contact(&mut network, [100, 101], false));
+    }
+    times.sort_unstable();
+    assert!(times[3].1 <= 10_000 && times[5].1 <= 25_000, "{times:?}");
 }
 
 #[test]
@@ -129,10 +148,10 @@ fn a_search_for_somebody_who_stays_away_costs_next_to_nothing() {
     network.run_for(3_000);
     let quick = network.member(1).sent.1 - before;
     assert!(quick < 30_000, "{quick} bytes in 3 s");
-    network.run_for(7_200_000);
+    network.run_for(3_600_000);
     let before = network.member(1).sent.1;
-    network.run_for(7_200_000);
-    let rate = (network.member(1).sent.1 - before) / 7_200;
+    network.run_for(3_600_000);
+    let rate = (network.member(1).sent.1 - before) / 3_600;
     assert!(rate <= 56, "{rate} bytes a second");
 }
 
@@ -185,12 +204,12 @@ fn a_friend_that_comes_back_with_another_dht_key_is_found_again() {
 }
 
 #[test]
-fn a_friend_that_comes_online_after_hours_finds_us_at_once() {
+fn a_friend_that_comes_online_after_an_hour_finds_us_at_once() {
     let mut network = Network::new(8, 24);
     let (a, b) = (network.pair(), network.pair());
     network.add_client(1, &a, false);
     network.client(1, |client, now| client.add_friend(now, b.public));
-    network.run_for(4 * 3_600_000);
+    network.run_for(3_600_000);
     network.add_node(30);
     network.add_client(30, &b, false);
     network.client(30, |client, now| client.add_friend(now, a.public));
@@ -288,41 +307,6 @@ fn through_a_tcp_relay_that_is_the_only_bootstrap_node() {
     let back = network.run_until(5_000, |network| knows(network, 40, &b, 1));
     assert!(found.is_some() && back.is_some(), "{found:?} {back:?}");
     assert!(is_announced(&network, 40));
-}
-
-#[test]
-fn replays_and_packets_from_elsewhere_are_dropped() {
-    let mut network = Network::new(13, 24);
-    network.trace = Some(Vec::new());
-    let [_, b] = two_friends(&mut network, [24, 25], false);
-    network.run_until(5_000, |network| knows(network, 24, &b, 25)).expect("a first contact");
-    let trace = network.trace.take().unwrap();
-    let to_us = |kind: u8| {
-        let mut found = trace
-            .iter()
-            .rev()
-            .filter(move |(_, to, datagram)| *to == address(24) && datagram[0] == kind);
-        found.next().cloned().expect("such a packet")
-    };
-    network.run_for(5_000);
-    let events = network.member(24).events.len();
-    for (kind, reason) in [(0x84, DropReason::Unsolicited), (0x86, DropReason::Replayed)] {
-        let (from, _, datagram) = to_us(kind);
-        let before = network.member(24).drops[reason];
-        network.with(24, |member, cx| {
-            let client = member.client.as_mut().unwrap();
-            client.handle(cx, FirstHop::Udp(from), &mut datagram.clone());
-        });
-        assert_eq!(network.member(24).drops[reason], before + 1, "{kind:02x} again");
-    }
-    let (_, _, datagram) = to_us(0x86);
-    let before = network.member(24).drops[DropReason::Refused];
-    network.with(24, |member, cx| {
-        let client = member.client.as_mut().unwrap();
-        client.handle(cx, FirstHop::Udp(address(99)), &mut datagram.clone());
-    });
-    assert_eq!(network.member(24).drops[DropReason::Refused], before + 1, "to a guessed address");
-    assert_eq!(network.member(24).events.len(), events);
 }
 
 #[test]

@@ -8,7 +8,9 @@
 
 use std::collections::VecDeque;
 
-use super::config::{MAX_RETIRED, NEW_PATH_MISSES, PATH_ECHO, PATH_LIFETIME, PATH_MISSES};
+use super::config::{
+    KNOWN_WEIGHT, MAX_RETIRED, NEW_PATH_MISSES, PATH_ECHO, PATH_LIFETIME, PATH_MISSES,
+};
 use super::pool::{Node, Pool};
 use crate::wire::address::IpPort;
 use crate::wire::onion::{Hop, LastLayer, Layer, SendHeader};
@@ -30,6 +32,17 @@ pub(crate) enum FirstHop {
 /// Names a path; no two of one client have the same.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct PathId(pub(super) u64);
+
+/// Which path a request would like to take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Wish {
+    /// Any: more of them than not are built and tried.
+    Any,
+    /// One that brought answers, if there is one: it is the node that is in doubt.
+    Proven,
+    /// This one, while it stands, else one that brought answers.
+    This(PathId),
+}
 
 /// What building a path needs.
 pub(super) struct Ground<'a> {
@@ -53,8 +66,9 @@ pub(super) struct Path {
     /// node serves it all the same.
     built_for: Node,
     created: Time,
-    /// Requests in a row that brought no answer.
+    /// Requests in a row that brought no answer, and how much that says.
     misses: u8,
+    doubt: u8,
     is_proven: bool,
 }
 
@@ -76,7 +90,8 @@ impl Path {
         };
         let keys = hops.iter().map(key_for).collect();
         let id = PathId(rng.u64());
-        Some(Self { id, first, hops, keys, built_for, created: now, misses: 0, is_proven: false })
+        let (created, misses, doubt, is_proven) = (now, 0, 0, false);
+        Some(Self { id, first, hops, keys, built_for, created, misses, doubt, is_proven })
     }
 
     /// True if requests for `destination` may go along this path.
@@ -105,7 +120,10 @@ impl Path {
     }
 
     fn has_failed(&self) -> bool {
-        self.misses >= if self.is_proven { PATH_MISSES } else { NEW_PATH_MISSES }
+        match self.is_proven {
+            true => self.doubt >= PATH_MISSES * KNOWN_WEIGHT,
+            false => self.misses >= NEW_PATH_MISSES,
+        }
     }
 
     /// Wraps a request for the node at `destination`: what to send to the first hop.
@@ -172,27 +190,17 @@ impl Paths {
         Self { limit, paths: Vec::new(), retired: VecDeque::new() }
     }
 
-    /// A path to `destination`: the one wished for if it still stands, else a random one; a new one
-    /// if there are not enough that serve.
+    /// A path to `destination`, a new one if there are not enough that serve.
     pub(super) fn choose(
         &mut self,
         now: Time,
         ground: &mut Ground<'_>,
         destination: &Node,
-        wish: Option<PathId>,
+        wish: Wish,
     ) -> Option<&Path> {
         self.remove_dead(now, ground.pool, ground.relays);
-        let is_wished = |path: &Path| Some(path.id) == wish && path.serves(destination);
-        if let Some(place) = self.paths.iter().position(is_wished) {
-            return self.paths.get(place);
-        }
-        let place = ground.rng.index(self.limit);
-        if self.paths.get(place).is_some_and(|path| path.serves(destination)) {
-            return self.paths.get(place);
-        }
-        let serving: Vec<usize> =
-            (0..self.paths.len()).filter(|&i| self.paths[i].serves(destination)).collect();
-        if (self.paths.len() < self.limit || serving.is_empty())
+        let place = self.place(ground.rng, destination, wish);
+        if place.is_none()
             && let Some(path) = build(now, ground, destination)
         {
             if self.paths.len() >= self.limit {
@@ -202,7 +210,36 @@ impl Paths {
             self.paths.push(path);
             return self.paths.last();
         }
-        ground.rng.choose(&serving).and_then(|&i| self.paths.get(i))
+        let serving = self.serving(destination, |_| true);
+        place.or_else(|| ground.rng.choose(&serving).copied()).and_then(|i| self.paths.get(i))
+    }
+
+    /// Places of the paths that serve a node and pass the filter.
+    fn serving(&self, destination: &Node, filter: impl Fn(&Path) -> bool) -> Vec<usize> {
+        let is_fit = |path: &Path| path.serves(destination) && filter(path);
+        (0..self.paths.len()).filter(|&place| is_fit(&self.paths[place])).collect()
+    }
+
+    /// The place of the path to take; `None` for a new one.
+    fn place(&self, rng: &mut Rng, destination: &Node, wish: Wish) -> Option<usize> {
+        if let Wish::This(id) = wish {
+            let wished = self.serving(destination, |path| path.id == id).first().copied();
+            if wished.is_some() {
+                return wished;
+            }
+        }
+        let proven = self.serving(destination, |path| path.is_proven);
+        let enough = (self.limit / 2).max(1);
+        if !proven.is_empty() && (wish != Wish::Any || rng.index(enough) < proven.len()) {
+            return rng.choose(&proven).copied();
+        }
+        let place = rng.index(self.limit);
+        let serving = self.serving(destination, |_| true);
+        match serving.contains(&place) {
+            true => Some(place),
+            false if self.paths.len() < self.limit => None,
+            false => rng.choose(&serving).copied(),
+        }
     }
 
     fn remove_dead(&mut self, now: Time, pool: &mut Pool, relays: &[PublicKey]) {
@@ -227,16 +264,17 @@ impl Paths {
     /// A request along this path was answered.
     pub(super) fn answered(&mut self, id: PathId, pool: &mut Pool) {
         if let Some(path) = self.paths.iter_mut().find(|path| path.id == id) {
-            path.misses = 0;
+            (path.misses, path.doubt) = (0, 0);
             path.is_proven = true;
             pool.praise(&path.hops);
         }
     }
 
-    /// A request along this path was not answered in time.
-    pub(super) fn missed(&mut self, id: PathId) {
+    /// A request along this path was not answered in time; `is_known` if the node answered before.
+    pub(super) fn missed(&mut self, id: PathId, is_known: bool) {
         if let Some(path) = self.paths.iter_mut().find(|path| path.id == id) {
             path.misses = path.misses.saturating_add(1);
+            path.doubt = path.doubt.saturating_add(if is_known { KNOWN_WEIGHT } else { 1 });
         }
     }
 

@@ -37,7 +37,7 @@ impl World {
         paths: &'a mut Paths,
         now: Time,
         destination: &Node,
-        wish: Option<PathId>,
+        wish: Wish,
     ) -> Option<&'a Path> {
         let mut ground = Ground {
             rng: &mut self.rng,
@@ -59,7 +59,7 @@ fn paths_have_three_distinct_nodes_none_of_them_at_the_end() {
     let mut paths = Paths::new(OWN_PATHS);
     for round in 0..200 {
         let destination = world.node(round % 6);
-        let path = world.choose(&mut paths, NOW, &destination, None).unwrap();
+        let path = world.choose(&mut paths, NOW, &destination, Wish::Any).unwrap();
         assert_eq!(path.hops.len(), 3);
         assert_ne!(path.hops[0], path.hops[1]);
         assert_ne!(path.hops[1], path.hops[2]);
@@ -75,29 +75,29 @@ fn four_nodes_are_needed_unless_short_paths_are_allowed() {
     let mut world = World::new(3);
     let mut paths = Paths::new(OWN_PATHS);
     let destination = world.node(0);
-    assert!(world.choose(&mut paths, NOW, &destination, None).is_none());
+    assert!(world.choose(&mut paths, NOW, &destination, Wish::Any).is_none());
     world.allow_short = true;
-    let path = world.choose(&mut paths, NOW, &destination, None).unwrap();
+    let path = world.choose(&mut paths, NOW, &destination, Wish::Any).unwrap();
     let id = path.id;
     assert!(!path.hops.contains(&destination), "two others are enough");
     assert!(path.hops.windows(2).all(|pair| pair[0] != pair[1]));
-    assert_eq!(world.choose(&mut paths, NOW, &destination, Some(id)).unwrap().id, id);
+    assert_eq!(world.choose(&mut paths, NOW, &destination, Wish::This(id)).unwrap().id, id);
 
     let (mut world, mut paths) = (World::new(2), Paths::new(OWN_PATHS));
     world.allow_short = true;
-    let path = world.choose(&mut paths, NOW, &destination, None).unwrap();
+    let path = world.choose(&mut paths, NOW, &destination, Wish::Any).unwrap();
     assert_eq!(path.hops, [world.node(1), destination, world.node(1)]);
 
     let (mut world, mut paths) = (World::new(1), Paths::new(OWN_PATHS));
     world.allow_short = true;
     for _ in 0..200 {
-        let path = world.choose(&mut paths, NOW, &destination, None).unwrap();
+        let path = world.choose(&mut paths, NOW, &destination, Wish::Any).unwrap();
         assert_eq!(path.hops, [destination; 3]);
     }
     assert_eq!(paths.paths.len(), OWN_PATHS, "such a path serves again");
     let (mut world, mut paths) = (World::new(0), Paths::new(OWN_PATHS));
     world.allow_short = true;
-    let path = world.choose(&mut paths, NOW, &destination, None).unwrap();
+    let path = world.choose(&mut paths, NOW, &destination, Wish::Any).unwrap();
     assert_eq!(path.hops, [destination; 3]);
 }
 
@@ -107,7 +107,7 @@ fn each_hop_opens_its_own_layer() {
     let destination = world.node(0);
     let request = [0x83; 177];
     let mut paths = Paths::new(1);
-    let path = world.choose(&mut paths, NOW, &destination, None).unwrap();
+    let path = world.choose(&mut paths, NOW, &destination, Wish::Any).unwrap();
     let mut packet = path.wrap(&mut Rng::from_seed([9; 32]), &destination, &request);
     for (number, hop) in Hop::ALL.into_iter().enumerate() {
         let (header, boxed, _) = SendHeader::split(&mut packet).unwrap();
@@ -139,9 +139,9 @@ fn behind_a_relay_two_more_nodes_follow_and_never_the_relay_itself() {
     let mut world = World::new(4);
     let (destination, relay) = (world.node(0), world.node(1).key);
     let mut paths = Paths::new(1);
-    world.choose(&mut paths, NOW, &destination, None).unwrap();
+    world.choose(&mut paths, NOW, &destination, Wish::Any).unwrap();
     world.relays = vec![relay];
-    let path = world.choose(&mut paths, NOW, &destination, None).unwrap();
+    let path = world.choose(&mut paths, NOW, &destination, Wish::Any).unwrap();
     assert_eq!(path.first, FirstHop::Relay(relay), "the path by UDP is given up");
     assert_eq!(path.hops.len(), 2);
     assert!(path.hops.iter().all(|hop| hop.key != relay && *hop != destination));
@@ -155,7 +155,7 @@ fn behind_a_relay_two_more_nodes_follow_and_never_the_relay_itself() {
     let shared = world.secret_of(&path.hops[0]).secret.shared_key(&key);
     assert!(shared.open(&nonce, boxed).is_ok());
     world.relays.clear();
-    let path = world.choose(&mut paths, NOW, &destination, None);
+    let path = world.choose(&mut paths, NOW, &destination, Wish::Any);
     assert!(matches!(path.map(|path| path.first), Some(FirstHop::Udp(_))));
 }
 
@@ -165,24 +165,24 @@ fn a_path_that_misses_answers_is_replaced_and_its_nodes_are_drawn_last() {
     let destination = world.node(0);
     let mut paths = Paths::new(1);
     let (id, first, hops) = {
-        let path = world.choose(&mut paths, NOW, &destination, None).unwrap();
+        let path = world.choose(&mut paths, NOW, &destination, Wish::Any).unwrap();
         (path.id, path.first, path.hops.clone())
     };
-    paths.missed(id);
+    paths.missed(id, true);
     paths.answered(id, &mut world.pool);
     for _ in 1..PATH_MISSES {
-        paths.missed(id);
+        paths.missed(id, true);
     }
-    assert_eq!(world.choose(&mut paths, NOW, &destination, Some(id)).unwrap().id, id);
-    paths.missed(id);
-    let next = world.choose(&mut paths, NOW, &destination, Some(id)).unwrap();
+    assert_eq!(world.choose(&mut paths, NOW, &destination, Wish::This(id)).unwrap().id, id);
+    paths.missed(id, true);
+    let next = world.choose(&mut paths, NOW, &destination, Wish::This(id)).unwrap();
     assert_ne!(next.id, id);
     assert!(next.hops.iter().all(|hop| !hops.contains(hop)));
     let id = next.id;
     for _ in 0..NEW_PATH_MISSES {
-        paths.missed(id);
+        paths.missed(id, true);
     }
-    assert_ne!(world.choose(&mut paths, NOW, &destination, Some(id)).unwrap().id, id);
+    assert_ne!(world.choose(&mut paths, NOW, &destination, Wish::This(id)).unwrap().id, id);
     assert!(paths.leads_from(NOW, &first), "data may still come along it");
     assert!(!paths.leads_from(NOW + PATH_ECHO, &first));
 }
@@ -192,9 +192,9 @@ fn a_path_lives_20_minutes() {
     let mut world = World::new(10);
     let destination = world.node(0);
     let mut paths = Paths::new(1);
-    let id = world.choose(&mut paths, NOW, &destination, None).unwrap().id;
+    let id = world.choose(&mut paths, NOW, &destination, Wish::Any).unwrap().id;
     let end = NOW + PATH_LIFETIME;
     let before = end - core::time::Duration::from_secs(1);
-    assert_eq!(world.choose(&mut paths, before, &destination, None).unwrap().id, id);
-    assert_ne!(world.choose(&mut paths, end, &destination, None).unwrap().id, id);
+    assert_eq!(world.choose(&mut paths, before, &destination, Wish::Any).unwrap().id, id);
+    assert_ne!(world.choose(&mut paths, end, &destination, Wish::Any).unwrap().id, id);
 }

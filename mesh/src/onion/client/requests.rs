@@ -1,9 +1,12 @@
 //! Announce requests that await an answer: by the random number that comes back with it, what was
 //! asked, of whom, and along which path.
 
-use std::collections::{BTreeMap, VecDeque};
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::config::{MAX_REQUESTS, REQUEST_HEDGE, REQUEST_TIMEOUT};
+use super::config::{
+    HEDGE_MAX, HEDGE_MIN, HEDGE_ROUND_TRIPS, MAX_REQUESTS, REQUEST_HEDGE, REQUEST_TIMEOUT,
+};
 use super::paths::{FirstHop, PathId};
 use super::pool::Node;
 use crate::wire::{PublicKey, Rng, SharedKey, Time};
@@ -32,17 +35,30 @@ pub(super) struct Request {
     pub(super) first: FirstHop,
     /// Seals the request and the answer.
     pub(super) shared: SharedKey,
+    /// The node answered before.
+    pub(super) is_known: bool,
     /// It showed a ping id that this node gave for this path.
     pub(super) shows_ping_id: bool,
 }
 
 /// The requests under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Requests {
-    pending: BTreeMap<u64, Request>,
-    /// Those not missed yet, and all, oldest first.
-    hedges: VecDeque<(Time, u64)>,
+    /// With the moments at which they were sent and will be missed.
+    pending: BTreeMap<u64, (Request, Time, Time)>,
+    /// Those not missed yet.
+    hedges: BTreeSet<(Time, u64)>,
+    /// All, oldest first.
     ends: VecDeque<(Time, u64)>,
+    /// How long we wait for an answer: a few of the round trips of late.
+    hedge: Duration,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        let (pending, hedges, ends) = (BTreeMap::new(), BTreeSet::new(), VecDeque::new());
+        Self { pending, hedges, ends, hedge: REQUEST_HEDGE }
+    }
 }
 
 impl Requests {
@@ -53,8 +69,9 @@ impl Requests {
         if self.ends.len() >= MAX_REQUESTS || self.pending.contains_key(&id) {
             return None;
         }
-        self.pending.insert(id, request);
-        self.hedges.push_back((now + REQUEST_HEDGE, id));
+        let missed = now + self.hedge;
+        self.pending.insert(id, (request, now, missed));
+        self.hedges.insert((missed, id));
         self.ends.push_back((now + REQUEST_TIMEOUT, id));
         Some(id)
     }
@@ -62,32 +79,34 @@ impl Requests {
     /// The request with this number, if its answer may come from there. An answer counts once.
     pub(super) fn take(&mut self, now: Time, id: u64, from: &FirstHop) -> Option<Request> {
         self.expire(now);
-        if self.pending.get(&id)?.first != *from {
+        if self.pending.get(&id)?.0.first != *from {
             return None;
         }
-        self.hedges.retain(|(_, other)| *other != id);
+        let (request, sent, missed) = self.pending.remove(&id)?;
+        self.hedges.remove(&(missed, id));
         self.ends.retain(|(_, other)| *other != id);
-        self.pending.remove(&id)
+        let wanted = now.since(sent) * HEDGE_ROUND_TRIPS;
+        self.hedge = (self.hedge * 7 / 8 + wanted / 8).clamp(HEDGE_MIN, HEDGE_MAX);
+        Some(request)
     }
 
     /// The next request for whose answer we do not wait any longer, though it may still come.
     pub(super) fn next_missed(&mut self, now: Time) -> Option<Request> {
-        while let Some((_, id)) = self.hedges.pop_front_if(|(at, _)| *at <= now) {
-            if let Some(request) = self.pending.get(&id) {
-                return Some(request.clone());
-            }
-        }
-        None
+        let (_, id) = self.hedges.first().filter(|(at, _)| *at <= now).copied()?;
+        self.hedges.pop_first();
+        self.pending.get(&id).map(|(request, ..)| request.clone())
     }
 
     /// When [`Requests::next_missed`] has something to say.
     pub(super) fn deadline(&self) -> Option<Time> {
-        self.hedges.front().map(|(at, _)| *at)
+        self.hedges.first().map(|(at, _)| *at)
     }
 
     fn expire(&mut self, now: Time) {
         while let Some((_, id)) = self.ends.pop_front_if(|(at, _)| *at <= now) {
-            self.pending.remove(&id);
+            if let Some((_, _, missed)) = self.pending.remove(&id) {
+                self.hedges.remove(&(missed, id));
+            }
         }
     }
 }
@@ -112,6 +131,7 @@ mod tests {
             path: PathId(1),
             first: first(1),
             shared: SharedKey::from_bytes([0; 32]),
+            is_known: false,
             shows_ping_id: false,
         }
     }
@@ -140,6 +160,20 @@ mod tests {
         assert!(requests.next_missed(NOW + REQUEST_HEDGE).is_none());
         assert!(requests.take(NOW + REQUEST_HEDGE, slow, &first(1)).is_some());
         assert_eq!(requests.deadline(), None);
+    }
+
+    #[test]
+    fn the_wait_follows_the_round_trips() {
+        let (mut requests, mut rng) = (Requests::default(), Rng::from_seed([1; 32]));
+        let mut now = NOW;
+        for (millis, expected) in [(5, HEDGE_MIN), (200, Duration::from_millis(800))] {
+            for _ in 0..100 {
+                let id = requests.open(&mut rng, now, request()).unwrap();
+                now += Duration::from_millis(millis);
+                requests.take(now, id, &first(1)).unwrap();
+            }
+            assert!(requests.hedge.abs_diff(expected) < Duration::from_millis(2));
+        }
     }
 
     #[test]

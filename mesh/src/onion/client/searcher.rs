@@ -13,7 +13,7 @@ use super::config::{
     SEARCH_NODES, SEEDS,
 };
 use super::neighbourhood::{Ask, Neighbourhood};
-use super::paths::Paths;
+use super::paths::{PathId, Paths};
 use super::pool::{Node, Pool};
 use super::requests::Request;
 use crate::wire::onion::Stored;
@@ -25,7 +25,9 @@ pub(super) struct Holder {
     pub(super) node: Node,
     /// Data for the friend is sealed to this key, if the node tells the truth.
     pub(super) data_key: PublicKey,
+    /// When it said so, and the path of that answer.
     pub(super) since: Time,
+    pub(super) path: PathId,
 }
 
 /// The search for one friend.
@@ -82,8 +84,7 @@ impl Search {
         if self.next_round <= now {
             self.begin_round(now);
         }
-        // Any path will do: a searcher shows no ping id.
-        self.near.next_ask(now).map(|ask| Ask { wish: None, ..ask })
+        self.near.next_ask(now)
     }
 
     /// Lets those members be asked that were not for longest.
@@ -137,8 +138,8 @@ impl Search {
     /// The nodes that keep the friend's announcement.
     pub(super) fn holders(&self) -> impl Iterator<Item = Holder> + '_ {
         self.near.members().iter().filter_map(|member| {
-            let (node, since) = (member.node, member.answered);
-            member.state.map(|data_key| Holder { node, data_key, since })
+            let (node, since, path) = (member.node, member.answered, member.path);
+            member.state.map(|data_key| Holder { node, data_key, since, path })
         })
     }
 
@@ -154,7 +155,7 @@ impl Search {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::onion::client::paths::{FirstHop, PathId};
+    use crate::onion::client::paths::FirstHop;
     use crate::onion::client::requests::Purpose;
     use crate::wire::{Address, SharedKey};
 
@@ -184,6 +185,7 @@ mod tests {
             path: PathId(1),
             first: FirstHop::Udp(Address::udp(ask.node.endpoint)),
             shared: SharedKey::from_bytes([0; 32]),
+            is_known: true,
             shows_ping_id: false,
         };
         search.answered(now, request, stored, core::iter::empty())
