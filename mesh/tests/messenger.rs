@@ -1,5 +1,5 @@
 //! The messenger over whole stacks: friends find each other, talk, and send files through a network
-//! that loses, reorders and doubles datagrams.
+//! that loses and reorders datagrams.
 #![allow(clippy::unwrap_used, reason = "a test says so and stops")]
 
 use core::time::Duration;
@@ -21,10 +21,11 @@ struct Person {
     files: BTreeMap<TransferId, Vec<u8>>,
 }
 
-/// Two of them, and what flies between.
+/// Two of them, nodes around them, and what flies between.
 struct World {
     now: Time,
-    people: [Person; 2],
+    /// The two first.
+    people: Vec<Person>,
     flying: BTreeMap<(Time, u64), (usize, Address, Vec<u8>)>,
     count: u64,
     /// Lost, in a thousand.
@@ -32,28 +33,41 @@ struct World {
     rng: Rng,
 }
 
+impl Person {
+    /// One whose identity is its DHT key, or one that only friends find.
+    fn new(number: usize, rng: &Rng, hidden: bool, now: Time) -> Self {
+        let mut rng = rng.child(&format!("person {number}"));
+        let [identity, dht] = [(); 2].map(|()| KeyPair::generate(&mut rng));
+        let (key, dht) = (identity.public, if hidden { dht } else { identity.clone() });
+        let config = if hidden { Config::person() } else { Config::default() };
+        let messenger = Messenger::new(config, identity, dht, rng, now);
+        let address = Address::udp(([10, 0, 0, number as u8], 33445).into());
+        let (events, files, wake) = (Vec::new(), BTreeMap::new(), Some(now));
+        Self { messenger, key, address, events, wake, files }
+    }
+}
+
 impl World {
-    fn new(seed: u8, loss: u64) -> Self {
+    /// Two, and so many other nodes. Without any, the two have no more to hide than those.
+    fn new(seed: u8, loss: u64, others: usize) -> Self {
         let now = Time::from_secs(1);
         let rng = Rng::from_seed([seed; 32]);
-        let people = [0, 1].map(|number| {
-            let mut rng = rng.child(&format!("person {number}"));
-            let keys = KeyPair::generate(&mut rng);
-            let messenger = Messenger::new(Config::default(), keys.clone(), keys.clone(), rng, now);
-            let address = Address::udp(([10, 0, 0, number], 33445).into());
-            let (key, events) = (keys.public, Vec::new());
-            let files = BTreeMap::new();
-            Person { messenger, key, address, events, wake: Some(now), files }
-        });
+        let person = |number| Person::new(number, &rng, others > 0 && number < 2, now);
+        let people: Vec<Person> = (0..2 + others).map(person).collect();
+        let first = &people[if others > 0 { 2 } else { 0 }];
+        let (key, address) = (first.key, first.address);
         let mut world = Self { now, people, flying: BTreeMap::new(), count: 0, loss, rng };
-        let (key, address) = (world.people[0].key, world.people[0].address);
-        world.with(1, |messenger, now| messenger.stack_mut().bootstrap(now, address, key));
+        for number in 0..world.people.len() {
+            world.with(number, |messenger, now| {
+                messenger.stack_mut().bootstrap(now, address, key);
+            });
+        }
         world
     }
 
     /// Two who are there for each other.
     fn friends(seed: u8, loss: u64) -> Self {
-        let mut world = Self::new(seed, loss);
+        let mut world = Self::new(seed, loss, 0);
         for number in 0..2 {
             let friend = world.people[1 - number].key;
             world.with(number, |messenger, now| messenger.add_friend(now, friend)).unwrap();
@@ -77,7 +91,9 @@ impl World {
                     if self.rng.below(1000) < self.loss {
                         continue;
                     }
-                    let to = usize::from(to != self.people[0].address);
+                    let Some(to) = self.people.iter().position(|it| it.address == to) else {
+                        continue;
+                    };
                     let jitter = Duration::from_micros(self.rng.below(2000));
                     let from = self.people[number].address;
                     self.count += 1;
@@ -113,7 +129,7 @@ impl World {
                 let (to, from, mut datagram) = entry.remove();
                 self.with(to, |messenger, now| messenger.handle_datagram(now, from, &mut datagram));
             }
-            for number in 0..2 {
+            for number in 0..self.people.len() {
                 if self.people[number].wake.is_some_and(|wake| wake <= self.now) {
                     self.drain(number);
                 }
@@ -200,4 +216,23 @@ fn a_file_arrives_whole() {
         world.run_until(|world| world.people[0].has(&ended));
         assert!(world.people[1].files[&came] == bytes);
     }
+}
+
+#[test]
+fn a_tox_id_is_all_that_friends_need() {
+    let mut world = World::new(6, 0, 8);
+    let [ada, bob] = [0, 1].map(|number| world.people[number].key);
+    let id = world.people[1].messenger.stack().tox_id().unwrap();
+    assert_eq!(id.key, bob);
+    let request = |messenger: &mut Messenger, now| messenger.request_friend(now, &id, b"I am Ada");
+    world.with(0, request).unwrap();
+    let asked = Event::FriendRequest { from: ada, message: b"I am Ada".to_vec() };
+    world.run_until(|world| world.people[1].has(&asked));
+    world.with(1, |messenger, now| messenger.add_friend(now, ada)).unwrap();
+    let [to_bob, to_ada] = [bob, ada].map(|friend| Event::FriendOnline { friend });
+    world.run_until(|world| world.people[0].has(&to_bob) && world.people[1].has(&to_ada));
+    assert_eq!(world.people[0].messenger.friend(bob).unwrap().request, None, "it was heard");
+    world.with(1, |messenger, now| messenger.remove_friend(now, ada)).unwrap();
+    let gone = Event::FriendOffline { friend: bob };
+    world.run_until(|world| world.people[0].has(&gone));
 }

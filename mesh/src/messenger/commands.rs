@@ -12,11 +12,12 @@ use super::messages::{KeptMessage, MessageId};
 use super::profile::Told;
 use crate::drops::DropReason;
 use crate::error::PacketError;
+use crate::wire::friend::MAX_FRIEND_REQUEST;
 use crate::wire::messenger::{MessageKind, UserStatus, id};
 use crate::wire::{PublicKey, ToxId};
 
 /// Longest message of a friend request.
-pub const MAX_REQUEST_MESSAGE: usize = 921;
+pub const MAX_REQUEST_MESSAGE: usize = MAX_FRIEND_REQUEST;
 
 /// What a user can do with a transfer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -82,15 +83,14 @@ impl Core {
         self.friends.get(&friend).map(|friend| &friend.contact)
     }
 
-    /// Adds a friend; `connected` if there is a session with it already.
+    /// Checks whether somebody can be made a friend, and asked to with this message.
     ///
     /// # Errors
     /// See [`AddFriendError`].
-    pub(crate) fn add_friend(
-        &mut self,
+    pub(crate) fn check_friend(
+        &self,
         key: PublicKey,
-        request: Option<(ToxId, &[u8])>,
-        connected: bool,
+        message: Option<&[u8]>,
     ) -> Result<(), AddFriendError> {
         if key == self.me {
             return Err(AddFriendError::OwnKey);
@@ -98,16 +98,28 @@ impl Core {
         if self.friends.contains_key(&key) {
             return Err(AddFriendError::AlreadyFriend);
         }
-        if request.is_some_and(|(_, text)| !(1..=MAX_REQUEST_MESSAGE).contains(&text.len())) {
-            return Err(AddFriendError::MessageLength);
+        match message.map(<[u8]>::len) {
+            Some(length) if !(1..=MAX_REQUEST_MESSAGE).contains(&length) => {
+                Err(AddFriendError::MessageLength)
+            }
+            _ => Ok(()),
         }
+    }
+
+    /// Adds a friend that was [checked](Self::check_friend); `connected` if there is a session with it
+    /// already.
+    pub(crate) fn add_friend(
+        &mut self,
+        key: PublicKey,
+        request: Option<(ToxId, Vec<u8>)>,
+        connected: bool,
+    ) {
         let mut friend = Friend::default();
-        friend.contact.request = request.map(|(id, text)| (id, text.to_vec()));
+        friend.contact.request = request;
         self.friends.insert(key, friend);
         if connected {
             self.handle_up(key);
         }
-        Ok(())
     }
 
     /// Removes a friend, after a last word to it. What waited for it is gone.

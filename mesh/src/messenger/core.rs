@@ -50,13 +50,13 @@ pub(crate) struct Core {
     /// When bytes that came from whom are written at the latest.
     pub(super) flushes: BTreeSet<(Time, PublicKey)>,
     pub(super) next_message: u64,
-    /// What a calendar showed at [`Time::ZERO`], in seconds since 1970.
-    epoch: u64,
+    /// Time since 1970 at [`Time::ZERO`].
+    epoch: Duration,
 }
 
 impl Core {
-    /// Nobody's friend yet.
-    pub(crate) fn new(me: PublicKey) -> Self {
+    /// Nobody's friend yet. `epoch` is the time since 1970 at [`Time::ZERO`].
+    pub(crate) fn new(me: PublicKey, epoch: Duration) -> Self {
         Self {
             me,
             profile: Profile::default(),
@@ -66,13 +66,8 @@ impl Core {
             ready: BTreeSet::new(),
             flushes: BTreeSet::new(),
             next_message: 0,
-            epoch: 0,
+            epoch,
         }
-    }
-
-    /// Tells what a calendar shows now, in seconds since 1970.
-    pub(crate) fn set_calendar(&mut self, now: Time, seconds: u64) {
-        self.epoch = seconds.saturating_sub(now.as_secs());
     }
 
     /// Bad input that was dropped.
@@ -106,13 +101,18 @@ impl Core {
 
     /// A session is gone.
     pub(crate) fn handle_down(&mut self, now: Time, peer: PublicKey) {
+        let seconds = self.calendar(now);
         if let Some(friend) = self.friends.get_mut(&peer) {
-            let online = friend.contact.online;
-            friend.handle_down(&mut self.common.desk(peer));
-            if online {
-                friend.contact.last_seen = self.epoch.saturating_add(now.as_secs());
+            if friend.contact.online {
+                friend.contact.last_seen = seconds;
             }
+            friend.handle_down(&mut self.common.desk(peer));
         }
+    }
+
+    /// Seconds since 1970.
+    pub(super) fn calendar(&self, now: Time) -> u64 {
+        self.epoch.saturating_add(now.since(Time::ZERO)).as_secs()
     }
 
     /// Takes a packet of a session; false if its sender is no friend.
@@ -123,6 +123,7 @@ impl Core {
         id: u8,
         data: &Bytes,
     ) -> bool {
+        let seconds = self.calendar(now);
         let Some(friend) = self.friends.get_mut(&peer) else { return false };
         if custom::is_custom(id) {
             if friend.contact.online {
@@ -136,7 +137,7 @@ impl Core {
         let online = friend.contact.online;
         let waits = friend.handle_packet(id, data, &mut self.common.desk(peer));
         if online && !friend.contact.online {
-            friend.contact.last_seen = self.epoch.saturating_add(now.as_secs());
+            friend.contact.last_seen = seconds;
         }
         if waits && friend.flush_at.is_none() {
             friend.flush_at = Some(now + FLUSH_AFTER);

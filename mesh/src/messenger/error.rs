@@ -48,6 +48,12 @@ pub enum AddFriendError {
     /// It is one already.
     #[error("a friend already")]
     AlreadyFriend,
+    /// There are as many as a stack keeps connected: remove one.
+    #[error("too many friends")]
+    TooMany,
+    /// A provider, whose key is also its DHT key, asks nobody: the other must know its key.
+    #[error("only a person can ask")]
+    NoPerson,
     /// A request carries a message of 1 to [`MAX_REQUEST_MESSAGE`](super::MAX_REQUEST_MESSAGE) bytes.
     #[error("a request's message is 1 to 921 bytes")]
     MessageLength,

@@ -53,15 +53,17 @@ impl Carrier for Sessions<'_> {
 
 impl Messenger {
     /// A messenger without friends. Friends know it by `identity`, the DHT by `dht`: a fresh one each
-    /// run, so that nobody else can tell where its owner is; or the same, for a node that anyone may find.
+    /// run, so that nobody else can tell where its owner is; or the same, for a provider, whose friends
+    /// are nodes of the DHT as it is.
     pub fn new(config: Config, identity: KeyPair, dht: KeyPair, rng: Rng, now: Time) -> Self {
         let config = Config { custom_packets: true, ..config };
+        let epoch = config.epoch;
         let stack = if identity.public == dht.public {
             Stack::new(config, identity, rng, now)
         } else {
             Stack::with_identity(config, identity, dht, rng, now)
         };
-        let core = Core::new(stack.public_key());
+        let core = Core::new(stack.public_key(), epoch);
         Self { stack, core }
     }
 
@@ -71,7 +73,7 @@ impl Messenger {
     }
 
     /// The mesh beneath, for what is no messenger's business: bootstrapping, channels, relays. Friends
-    /// are added and removed here only.
+    /// are added and removed by the messenger only.
     pub const fn stack_mut(&mut self) -> &mut Stack {
         &mut self.stack
     }
@@ -85,11 +87,6 @@ impl Messenger {
     /// [its own](Stack::drops).
     pub const fn drops(&self) -> &Drops {
         self.core.drops()
-    }
-
-    /// Tells what a calendar shows now, in seconds since 1970: for [`Contact::last_seen`].
-    pub fn set_calendar(&mut self, now: Time, seconds: u64) {
-        self.core.set_calendar(now, seconds);
     }
 
     /// What this node's owner shows of himself.
@@ -141,19 +138,20 @@ impl Messenger {
     /// # Errors
     /// See [`AddFriendError`].
     pub fn add_friend(&mut self, now: Time, friend: PublicKey) -> Result<(), AddFriendError> {
-        self.core.add_friend(friend, None, self.stack.is_connected(friend))?;
-        self.seek(now, friend);
+        self.core.check_friend(friend, None)?;
+        if !self.stack.add_friend(now, friend) {
+            if self.stack.tox_id().is_some() {
+                return Err(AddFriendError::TooMany);
+            }
+            // A provider's friends are nodes of the DHT themselves.
+            self.stack.connect(now, friend, None);
+        }
+        self.core.add_friend(friend, None, self.stack.is_connected(friend));
         Ok(())
     }
 
-    /// Keeps a session with a friend. A node without an identity apart can be found by its key.
-    fn seek(&mut self, now: Time, friend: PublicKey) {
-        if !self.stack.add_friend(now, friend) {
-            self.stack.connect(now, friend, None);
-        }
-    }
-
-    /// Adds the owner of a Tox ID as a friend, and asks it to do the same until it is there.
+    /// Adds a friend by its Tox ID, and asks it to do the same with a message of 1 to
+    /// [`MAX_REQUEST_MESSAGE`](super::MAX_REQUEST_MESSAGE) bytes, until it is there for the first time.
     ///
     /// # Errors
     /// See [`AddFriendError`].
@@ -163,8 +161,13 @@ impl Messenger {
         id: &ToxId,
         message: &[u8],
     ) -> Result<(), AddFriendError> {
-        self.core.add_friend(id.key, Some((*id, message)), self.stack.is_connected(id.key))?;
-        self.stack.request_friend(now, id, message);
+        self.core.check_friend(id.key, Some(message))?;
+        if !self.stack.request_friend(now, id, message) {
+            let person = self.stack.tox_id().is_some();
+            return Err(if person { AddFriendError::TooMany } else { AddFriendError::NoPerson });
+        }
+        let request = Some((*id, message.to_vec()));
+        self.core.add_friend(id.key, request, self.stack.is_connected(id.key));
         Ok(())
     }
 

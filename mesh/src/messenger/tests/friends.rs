@@ -39,10 +39,9 @@ fn friends_tell_who_they_are_as_c_toxcore_does() {
     assert_eq!(duo.ends[0].line.log[6..], [48]);
     assert_eq!(duo.contact(1).name, b"Grace");
 
-    duo.with(1, |core, _| core.set_calendar(Time::from_secs(1000), 2_000_000));
     duo.cut();
     assert!(!duo.contact(1).online && !duo.contact(1).typing);
-    assert_eq!(duo.contact(1).last_seen, 2_000_002);
+    assert_eq!(duo.contact(1).last_seen, EPOCH.as_secs() + 1002);
     assert_eq!(duo.ends[1].events.last(), Some(&Event::FriendOffline { friend }));
 }
 
@@ -155,14 +154,13 @@ fn applications_packets_pass_both_ways() {
 
 #[test]
 fn who_may_be_a_friend() {
-    let mut core = Core::new(PublicKey([1; 32]));
-    assert_eq!(core.add_friend(PublicKey([1; 32]), None, false), Err(AddFriendError::OwnKey));
-    let id = crate::wire::ToxId { key: PublicKey([2; 32]), nospam: [0; 4] };
-    let request = |text| Some((id, text));
-    let bad = Err(AddFriendError::MessageLength);
-    assert_eq!(core.add_friend(id.key, request(&b""[..]), false), bad);
-    assert_eq!(core.add_friend(id.key, request(&[0; 922][..]), false), bad);
-    assert_eq!(core.add_friend(id.key, request(&b"hi"[..]), false), Ok(()));
-    assert_eq!(core.add_friend(id.key, None, false), Err(AddFriendError::AlreadyFriend));
-    assert!(core.contact(id.key).unwrap().request.is_some());
+    let mut core = Core::new(PublicKey([1; 32]), EPOCH);
+    let friend = PublicKey([2; 32]);
+    assert_eq!(core.check_friend(PublicKey([1; 32]), None), Err(AddFriendError::OwnKey));
+    for bad in [&[][..], &[0; 922]] {
+        assert_eq!(core.check_friend(friend, Some(bad)), Err(AddFriendError::MessageLength));
+    }
+    assert_eq!(core.check_friend(friend, Some(&[0; 921])), Ok(()));
+    core.add_friend(friend, None, false);
+    assert_eq!(core.check_friend(friend, None), Err(AddFriendError::AlreadyFriend));
 }

@@ -25,6 +25,8 @@ use crate::wire::{PublicKey, Rng, Time};
 const DELAY: Duration = Duration::from_millis(20);
 /// Packets that wait for the window before the session takes no more.
 const QUEUE: usize = 128;
+/// When the clock showed nothing.
+const EPOCH: Duration = Duration::from_secs(1_700_000_000);
 
 /// What a session does with packets.
 #[derive(Debug, Default)]
@@ -97,8 +99,8 @@ impl Duo {
     fn strangers(seed: u8) -> Self {
         let keys = [PublicKey([1; 32]), PublicKey([2; 32])];
         let ends = [0, 1].map(|index| {
-            let mut core = Core::new(keys[index]);
-            core.add_friend(keys[1 - index], None, false).unwrap();
+            let mut core = Core::new(keys[index], EPOCH);
+            core.add_friend(keys[1 - index], None, false);
             End {
                 core,
                 key: keys[index],
