@@ -28,6 +28,8 @@ pub use drops::{DropReason, Drops};
 pub use error::{CloseReason, ConnectError, OpenError, PacketError, SendError};
 pub use event::{Event, LookupId, NetworkGroup, PacketNumber};
 pub use machine::{IoToken, Machine, Output, StreamEvent, StreamId, StreamRequest};
+#[doc(hidden)]
+pub use onion::client::fuzz::onion_client as fuzz_onion_client;
 #[cfg(feature = "runtime")]
 pub use runtime::Mesh;
 pub use stack::Stack;

@@ -35,6 +35,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("messenger", friend::messenger),
     ("messenger_friend", messenger::messenger_friend),
     ("onion", onion::onion),
+    ("onion_client", toktok_mesh::fuzz_onion_client),
     ("relay", relay::relay),
     ("root", file::root),
     ("session", session::session),

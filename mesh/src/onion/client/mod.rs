@@ -56,6 +56,7 @@ mod data;
 mod drive;
 mod explorer;
 mod friend;
+pub(crate) mod fuzz;
 mod letter;
 mod neighbourhood;
 #[cfg(test)]
