@@ -8,6 +8,8 @@ pub mod codec;
 pub mod conference;
 pub mod dht;
 pub mod friend;
+#[cfg(feature = "encrypted-save")]
+pub mod encrypted_save;
 pub mod key;
 pub mod kind;
 pub mod lan;
@@ -18,6 +20,7 @@ pub mod nonce;
 pub mod onion;
 pub mod relay;
 pub mod rng;
+pub mod save;
 pub mod sealed;
 pub mod session;
 #[cfg(feature = "tdc")]

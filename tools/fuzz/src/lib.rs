@@ -13,6 +13,7 @@ pub mod lan;
 pub mod messenger;
 pub mod onion;
 pub mod relay;
+pub mod save;
 pub mod session;
 pub mod stack;
 pub mod tdc;
@@ -38,6 +39,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("onion_client", toktok_mesh::fuzz_onion_client),
     ("relay", relay::relay),
     ("root", file::root),
+    ("save", save::save),
     ("session", session::session),
     ("stack", stack::stack),
     ("tdc_core", tdc::tdc_core),
