@@ -21,7 +21,8 @@ struct Foreign {
 
 impl Foreign {
     fn new() -> Self {
-        let folder = tempfile::tempdir_in(Path::new(env!("CARGO_TARGET_TMPDIR"))).expect("a folder");
+        let folder =
+            tempfile::tempdir_in(Path::new(env!("CARGO_TARGET_TMPDIR"))).expect("a folder");
         let program = foreign::compile("libtoxcore_save", &["toxcore"], folder.path());
         Self { folder, program }
     }
@@ -139,10 +140,8 @@ fn ours(rng: &mut Rng) -> Save {
         last_seen: 1_700_000_000,
     };
     let friend = person(rng).1.key;
-    save.friends = vec![
-        Friend { key: asked.key, state: requested },
-        Friend { key: friend, state: confirmed },
-    ];
+    save.friends =
+        vec![Friend { key: asked.key, state: requested }, Friend { key: friend, state: confirmed }];
     let peer = ConferencePeer {
         key: friend,
         dht_key: person(rng).1.key,

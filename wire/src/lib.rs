@@ -7,9 +7,9 @@ pub mod channel;
 pub mod codec;
 pub mod conference;
 pub mod dht;
-pub mod friend;
 #[cfg(feature = "encrypted-save")]
 pub mod encrypted_save;
+pub mod friend;
 pub mod key;
 pub mod kind;
 pub mod lan;

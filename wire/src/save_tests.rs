@@ -23,9 +23,8 @@ fn nodes() -> impl Strategy<Value = Vec<PackedNode>> {
 }
 
 fn friend() -> impl Strategy<Value = Friend> {
-    let requested = (any::<bool>(), any::<[u8; 4]>(), text(MAX_SAVED_REQUEST)).prop_map(
-        |(sent, nospam, message)| FriendState::Requested { sent, nospam, message },
-    );
+    let requested = (any::<bool>(), any::<[u8; 4]>(), text(MAX_SAVED_REQUEST))
+        .prop_map(|(sent, nospam, message)| FriendState::Requested { sent, nospam, message });
     let confirmed = (text(MAX_NAME), text(MAX_STATUS_MESSAGE), any::<u8>(), any::<u64>()).prop_map(
         |(name, status_message, status, last_seen)| FriendState::Confirmed {
             name,

@@ -1,8 +1,8 @@
 //! The file as a whole: cookie, sections, end.
 
 use super::{
-    Friend, MAX_NAME, MAX_OTHER_SECTIONS, MAX_SAVE, MAX_STATUS_MESSAGE, OtherSection,
-    Save, SaveError, is_encrypted,
+    Friend, MAX_NAME, MAX_OTHER_SECTIONS, MAX_SAVE, MAX_STATUS_MESSAGE, OtherSection, Save,
+    SaveError, is_encrypted,
 };
 use crate::address::PackedNode;
 use crate::codec::{Decode, DecodeError, Encode, Reader};
