@@ -1,4 +1,9 @@
 //! Save files, plain and encrypted: what Debian's libtoxcore writes we read, and the other way.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test: it says what is wrong and stops"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
