@@ -1,10 +1,13 @@
 //! The simulation itself: machines, the network between them, and what happens next.
 
+mod streams;
+
 use core::fmt::Debug;
 use core::time::Duration;
 
 use toktok_mesh::{Address, IoToken, Machine, Output, Rng, Time};
 
+use self::streams::{Step, Streams};
 use super::{Clock, EventQueue, IoModel, NodeIndex, Trace};
 use crate::network::{Attachment, Flight, Lost, LostCounts, Network};
 
@@ -40,6 +43,8 @@ pub struct Traffic {
     pub delivered_packets: u64,
     /// Their payload bytes.
     pub delivered_bytes: u64,
+    /// Bytes that machines wrote to streams.
+    pub stream_bytes: u64,
     /// Datagrams that were lost, by reason.
     pub lost: LostCounts,
 }
@@ -50,6 +55,8 @@ enum What<Result> {
     Arrive { flight: Flight, payload: Vec<u8> },
     /// A datagram is handed over.
     Deliver { node: NodeIndex, from: Address, to: Address, payload: Vec<u8> },
+    /// Something happens to a stream.
+    Stream { number: u64, step: Step },
     /// A deadline passes, unless it moved.
     Timer { node: NodeIndex },
     /// Work is finished, unless the node died since.
@@ -73,6 +80,7 @@ pub struct Sim<M: Machine, I: IoModel<M>> {
     queue: EventQueue<What<M::IoResult>>,
     nodes: Vec<Slot<M>>,
     network: Network,
+    streams: Streams,
     io: I,
     io_rng: Rng,
     trace: Trace,
@@ -99,6 +107,7 @@ impl<M: Machine<Event: Debug>, I: IoModel<M>> Sim<M, I> {
             queue: EventQueue::default(),
             nodes: Vec::new(),
             network: Network::new(rng.child("network")),
+            streams: Streams::new(rng.child("streams")),
             io,
             io_rng: rng.child("io"),
             trace: Trace::default(),
@@ -142,6 +151,7 @@ impl<M: Machine<Event: Debug>, I: IoModel<M>> Sim<M, I> {
         slot.life += 1;
         slot.deadline = Time::MAX;
         self.trace.note(self.now, node, "crash");
+        self.crash_streams(node);
         self.io.handle_crash(node);
         Some(machine)
     }
@@ -191,6 +201,7 @@ impl<M: Machine<Event: Debug>, I: IoModel<M>> Sim<M, I> {
             What::Deliver { node, from, to, payload } => {
                 self.deliver(node, from, to, payload, observer);
             }
+            What::Stream { number, step } => self.step(number, step, observer),
             What::Timer { node } => self.timer(node, observer),
             What::Io { node, life, token, result } => {
                 let slot = &mut self.nodes[node.0];
@@ -274,7 +285,7 @@ impl<M: Machine<Event: Debug>, I: IoModel<M>> Sim<M, I> {
             let Some(machine) = &mut slot.machine else { return };
             match machine.poll(slot.clock.shows(self.now)) {
                 Output::Transmit { to, payload } => self.transmit(node, to, payload),
-                Output::Stream(..) => {}
+                Output::Stream(id, request) => self.stream(node, id, request),
                 Output::Io(token, request) => self.request(node, token, request),
                 Output::Event(event) => {
                     self.trace.event(self.now, node, &event);

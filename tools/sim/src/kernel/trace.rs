@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 use std::io;
 
-use toktok_mesh::{Address, Time};
+use toktok_mesh::{Address, StreamEvent, StreamId, Time};
 
 use super::NodeIndex;
 
@@ -18,9 +18,10 @@ enum Kind {
     Io = 3,
     Event = 4,
     Note = 5,
+    Stream = 6,
 }
 
-/// A running BLAKE3 hash over every delivery, timer, finished work and event of a run, and, when
+/// A running BLAKE3 hash over every delivery, stream event, timer, finished work and event of a run, and, when
 /// asked for, a readable line for each.
 pub struct Trace {
     hasher: blake3::Hasher,
@@ -95,6 +96,35 @@ impl Trace {
                 node.0,
                 payload.len()
             ));
+        }
+    }
+
+    /// Something happens to a stream of `node`.
+    pub fn stream(&mut self, now: Time, node: NodeIndex, id: StreamId, event: StreamEvent<'_>) {
+        self.head(Kind::Stream, now, node);
+        let (direction, number) = match id {
+            StreamId::Outgoing(number) => (0, number),
+            StreamId::Incoming(number) => (1, number),
+        };
+        self.batch.push(direction);
+        self.batch.extend_from_slice(&number.to_le_bytes());
+        let (kind, name, len) = match event {
+            StreamEvent::Accepted { .. } => (0, "accepted", 0),
+            StreamEvent::Connected => (1, "connected", 0),
+            StreamEvent::Received(bytes) => (2, "received", bytes.len()),
+            StreamEvent::Sent(len) => (3, "sent", len),
+            StreamEvent::Closed => (4, "closed", 0),
+        };
+        self.batch.push(kind);
+        self.batch.extend_from_slice(&(len as u64).to_le_bytes());
+        match event {
+            StreamEvent::Received(bytes) => self.batch.extend_from_slice(bytes),
+            StreamEvent::Accepted { from, .. } => self.address(Address::udp(from)),
+            _ => {}
+        }
+        self.settle();
+        if self.lines.is_some() {
+            self.line(format_args!("{now} #{} {id:?} {name} {len} bytes", node.0));
         }
     }
 
@@ -215,6 +245,11 @@ mod tests {
             hash(&|t| t.delivery(now, node, address(3), address(2), b"hello")),
             hash(&|t| t.delivery(Time::ZERO, node, address(1), address(2), b"hello")),
             hash(&|t| t.delivery(now, NodeIndex(2), address(1), address(2), b"hello")),
+            hash(&|t| t.stream(now, node, StreamId::Incoming(1), StreamEvent::Connected)),
+            hash(&|t| t.stream(now, node, StreamId::Outgoing(1), StreamEvent::Connected)),
+            hash(&|t| t.stream(now, node, StreamId::Incoming(1), StreamEvent::Received(b"1"))),
+            hash(&|t| t.stream(now, node, StreamId::Incoming(1), StreamEvent::Received(b"2"))),
+            hash(&|t| t.stream(now, node, StreamId::Incoming(1), StreamEvent::Closed)),
             hash(&|t| t.timer(now, node)),
             hash(&|t| t.io(now, node, 7)),
             hash(&|t| t.event(now, node, &7)),

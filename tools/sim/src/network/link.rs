@@ -9,6 +9,15 @@ use super::{Chance, Loss, Lost};
 /// What a UDP datagram weighs on the line beyond its payload: IPv4 and UDP headers, in bytes.
 pub const HEADER_BYTES: u64 = 28;
 
+/// What a TCP segment weighs beyond its payload: IPv4 and TCP headers with options, in bytes.
+const SEGMENT_HEADER_BYTES: u64 = 52;
+
+/// How much later a segment arrives that had to be sent again: TCP's least retransmission time-out.
+const RETRANSMISSION: Duration = Duration::from_millis(200);
+
+/// A segment that a link loses so often in a row comes through all the same.
+const MAX_RETRANSMISSIONS: u32 = 6;
+
 /// A model of one direction of an access link.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct LinkModel {
@@ -83,9 +92,34 @@ impl Link {
         if waiting / 1_000_000 + u128::from(bytes) > u128::from(self.model.queue) && start > now {
             return Err(Lost::QueueFull);
         }
+        Ok(self.occupy(start, bytes, bandwidth))
+    }
+
+    /// Keeps the line busy from `start` on with `bytes`; tells until when.
+    fn occupy(&mut self, start: Time, bytes: u64, bandwidth: u64) -> Time {
         let micros = (u128::from(bytes) * 1_000_000).div_ceil(u128::from(bandwidth));
         self.line_free_at = start + Duration::from_micros(micros as u64);
-        Ok(self.line_free_at)
+        self.line_free_at
+    }
+
+    /// Takes a segment of a byte stream: it always arrives, late if it was lost on the way, and its
+    /// sender has room for it however long the line's queue is.
+    pub fn carry_segment(&mut self, now: Time, payload: usize, rng: &mut Rng) -> Time {
+        let bytes = payload as u64 + SEGMENT_HEADER_BYTES;
+        let sent = match self.model.bandwidth {
+            Some(bandwidth) => self.occupy(self.line_free_at.max(now), bytes, bandwidth.max(1)),
+            None => now,
+        };
+        let mut at = sent + self.model.latency + self.jitter(rng);
+        let mut wait = RETRANSMISSION;
+        for _ in 0..MAX_RETRANSMISSIONS {
+            if !self.model.loss.draw(&mut self.burst, rng) {
+                break;
+            }
+            at += wait;
+            wait *= 2;
+        }
+        at
     }
 
     fn jitter(&self, rng: &mut Rng) -> Duration {
@@ -142,6 +176,28 @@ mod tests {
         assert_eq!(arrivals[10], Err(Lost::QueueFull));
         let later = link.carry(Time::from_secs(1), size, &mut rng).unwrap().at;
         assert_eq!(later, Time::from_millis(1_001));
+    }
+
+    #[test]
+    fn segments_share_the_line_and_arrive_always() {
+        let latency = Duration::from_millis(10);
+        let model = LinkModel {
+            latency,
+            loss: Loss::Independent(Chance::percent(50)),
+            bandwidth: Some(1_000_000),
+            queue: 1_000,
+            ..LinkModel::default()
+        };
+        let (mut link, mut rng) = (Link::new(model), rng());
+        let size = 1_000 - SEGMENT_HEADER_BYTES as usize;
+        let mut late = 0;
+        for i in 1..=200 {
+            let least = Time::from_millis(i) + latency;
+            let at = link.carry_segment(Time::ZERO, size, &mut rng);
+            assert!(at >= least && at <= least + RETRANSMISSION * 64);
+            late += u32::from(at > least);
+        }
+        assert!((60..140).contains(&late), "{late} of 200 at 50%");
     }
 
     #[test]

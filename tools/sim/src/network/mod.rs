@@ -9,6 +9,7 @@ mod link;
 mod loss;
 mod nat;
 mod partition;
+mod streams;
 pub mod synthetic;
 
 use core::net::{IpAddr, SocketAddr};
