@@ -53,6 +53,12 @@ impl Keys {
         &slots[index].shared
     }
 
+    /// The secret shared with `peer`, not kept: for those who come once and stay long, and for
+    /// strangers, who shall not push out those that are asked for often.
+    pub(crate) fn shared_once(&self, peer: &PublicKey) -> SharedKey {
+        self.pair.secret.shared_key(peer)
+    }
+
     /// Shared keys that are kept now.
     #[cfg(test)]
     fn len(&self) -> usize {

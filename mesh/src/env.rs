@@ -7,7 +7,6 @@ use crate::config::Config;
 use crate::crypto::Keys;
 use crate::drops::{DropReason, Drops};
 use crate::event::Event;
-use crate::machine::{StreamId, StreamRequest};
 use crate::outbox::{Context, Outbox};
 use crate::path::Path;
 use crate::session::CookieJar;
@@ -131,11 +130,5 @@ impl Env<'_> {
         if !fits {
             self.drops.count(DropReason::LimitReached);
         }
-    }
-
-    /// Asks for something to be done with a stream.
-    #[allow(dead_code, reason = "relays use it")]
-    pub(crate) fn stream(&mut self, stream: StreamId, request: StreamRequest) {
-        self.outbox.push_stream(stream, request);
     }
 }

@@ -17,6 +17,8 @@ mod nat;
 mod onion;
 mod outbox;
 mod path;
+#[cfg_attr(not(test), allow(dead_code, reason = "the stack composes it with the friends"))]
+mod relay;
 #[cfg(feature = "runtime")]
 pub mod runtime;
 mod session;
@@ -30,6 +32,7 @@ pub use event::{Event, LookupId, NetworkGroup, PacketNumber};
 pub use machine::{IoToken, Machine, Output, StreamEvent, StreamId, StreamRequest};
 #[doc(hidden)]
 pub use onion::client::fuzz::onion_client as fuzz_onion_client;
+pub use relay::Proxy;
 #[cfg(feature = "runtime")]
 pub use runtime::Mesh;
 pub use stack::Stack;

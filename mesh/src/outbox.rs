@@ -10,7 +10,6 @@ use crate::wire::{Address, Time};
 const MAX_WAITING: usize = 4096;
 
 /// Bytes up to which writes to the same stream are joined: fewer and larger system calls.
-#[allow(dead_code, reason = "relays use it")]
 const MAX_JOINED_WRITE: usize = 16 * 1024;
 
 /// Control packets and stream requests ready to go, each kind in order.
@@ -37,7 +36,6 @@ impl Outbox {
     }
 
     /// Queues a request; a write is joined to one before it on the same stream.
-    #[allow(dead_code, reason = "relays use it")]
     pub(crate) fn push_stream(&mut self, stream: StreamId, request: StreamRequest) {
         if let StreamRequest::Write(bytes) = &request
             && let Some((last, StreamRequest::Write(before))) = self.streams.back_mut()
@@ -76,7 +74,6 @@ impl Context<'_> {
     }
 
     /// Asks for something to be done with a stream.
-    #[allow(dead_code, reason = "relays use it")]
     pub(crate) fn stream(&mut self, stream: StreamId, request: StreamRequest) {
         self.outbox.push_stream(stream, request);
     }

@@ -51,35 +51,38 @@ impl CookieJar {
 
 /// Addresses whose pace is counted apart; further ones share a place by hash.
 const PLACES: usize = 256;
-/// One address may begin a handshake this often …
-const INTERVAL: Duration = Duration::from_millis(100);
+/// One address may ask for a cookie this often …
+pub(super) const COOKIE_INTERVAL: Duration = Duration::from_millis(100);
 /// … after a burst of so many. Each costs a Diffie–Hellman (40 µs): all places together are at most a
 /// tenth of a core.
-const BURST: u32 = 20;
+pub(super) const COOKIE_BURST: u32 = 20;
 
 /// Keeps the pace of addresses that begin handshakes (generic cell rate algorithm). c-toxcore has one
 /// bucket for the whole world, with which one stranger locks out all others.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     salt: u64,
+    interval: Duration,
+    burst: u32,
     /// When each place is back at a full burst; empty until the first stranger comes.
     full_at: Box<[Time]>,
 }
 
 impl Pace {
-    /// Nobody came yet. The salt keeps strangers from choosing whose place they share.
-    pub(super) fn new(rng: &mut Rng) -> Self {
-        Self { salt: rng.u64(), full_at: Box::default() }
+    /// Nobody came yet; each address may come every `interval` after a burst of `burst`. The salt
+    /// keeps strangers from choosing whose place they share.
+    pub(crate) fn new(rng: &mut Rng, interval: Duration, burst: u32) -> Self {
+        Self { salt: rng.u64(), interval, burst, full_at: Box::default() }
     }
 
     /// Counts one more from `from`, unless that is too many.
-    pub(super) fn admit(&mut self, now: Time, from: &Path) -> Result<(), DropReason> {
+    pub(crate) fn admit(&mut self, now: Time, from: &Path) -> Result<(), DropReason> {
         if self.full_at.is_empty() {
             self.full_at = vec![Time::ZERO; PLACES].into();
         }
         let place = &mut self.full_at[(hash(self.salt, from) % PLACES as u64) as usize];
-        let full_at = (*place).max(now) + INTERVAL;
-        if full_at.since(now) > INTERVAL * BURST {
+        let full_at = (*place).max(now) + self.interval;
+        if full_at.since(now) > self.interval * self.burst {
             return Err(DropReason::LimitReached);
         }
         *place = full_at;
@@ -130,13 +133,14 @@ mod tests {
 
     #[test]
     fn one_address_is_slowed_down_and_others_are_not() {
-        let mut pace = Pace::new(&mut Rng::from_seed([1; 32]));
+        let mut rng = Rng::from_seed([1; 32]);
+        let mut pace = Pace::new(&mut rng, COOKIE_INTERVAL, COOKIE_BURST);
         let address =
             |port| Path::Direct(Address::udp((core::net::Ipv4Addr::LOCALHOST, port).into()));
         let now = Time::from_secs(5);
         let admitted = (0..100).filter(|_| pace.admit(now, &address(1)).is_ok()).count();
-        assert_eq!(admitted, BURST as usize);
-        assert_eq!(pace.admit(now + INTERVAL, &address(1)), Ok(()));
+        assert_eq!(admitted, COOKIE_BURST as usize);
+        assert_eq!(pace.admit(now + COOKIE_INTERVAL, &address(1)), Ok(()));
         let others = (2..100).filter(|port| pace.admit(now, &address(*port)).is_ok()).count();
         assert!(others >= 95);
     }

@@ -23,8 +23,8 @@ mod send;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-pub(crate) use self::cookie::CookieJar;
-use self::cookie::Pace;
+use self::cookie::{COOKIE_BURST, COOKIE_INTERVAL};
+pub(crate) use self::cookie::{CookieJar, Pace};
 pub(crate) use self::handshake::Search;
 use self::peer::{Peer, Verdict};
 pub(crate) use self::send::Body;
@@ -54,7 +54,7 @@ impl Sessions {
     /// No sessions.
     pub(crate) fn new(rng: &mut Rng) -> Self {
         Self {
-            pace: Pace::new(rng),
+            pace: Pace::new(rng, COOKIE_INTERVAL, COOKIE_BURST),
             peers: BTreeMap::new(),
             by_path: BTreeMap::new(),
             relayed: BTreeSet::new(),
