@@ -8,9 +8,10 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand};
 use toktok_mesh::PublicKey;
 
-use crate::api::client;
+use crate::api::{client, person_client};
 use crate::error::NodeError;
 use crate::node::Fault;
+use crate::person::GREETING;
 use crate::{demo, output, run};
 
 /// Message, store and compute without servers: a node of the TokTok network, and the commands that
@@ -26,7 +27,7 @@ struct Cli {
 enum Command {
     /// Run a node in the foreground until SIGINT or SIGTERM.
     Run(RunArgs),
-    /// Show the running node's key and addresses.
+    /// Show the running node's keys and addresses.
     Id(Client),
     /// Show what the running node is doing.
     Status(Client),
@@ -36,6 +37,19 @@ enum Command {
     Get(GetArgs),
     /// Run a WebAssembly program over a stored file, in pieces, on other nodes.
     Compute(ComputeArgs),
+    /// Friends: ask, list, accept, remove.
+    #[command(subcommand)]
+    Friend(FriendCommand),
+    /// Messages: send one, read what came.
+    #[command(subcommand)]
+    Message(MessageCommand),
+    /// Files: send one to a friend; those that come go to `received` in the data folder.
+    #[command(subcommand)]
+    File(FileCommand),
+    /// Take another name, which friends see.
+    Name(TextArgs),
+    /// Say something of yourself, which friends see.
+    StatusMessage(TextArgs),
     /// Show it all on this machine: a network of processes, a file, failures, a liar, a result.
     Demo(DemoArgs),
     /// Execute one work unit from standard input: what a node starts for each program, in a process
@@ -53,9 +67,15 @@ pub(crate) struct RunArgs {
     /// A node to begin with; may be given several times.
     #[arg(long, value_name = "HOST:PORT:KEYHEX")]
     pub(crate) bootstrap: Vec<BootstrapNode>,
-    /// The UDP port; 0 means any free one.
-    #[arg(long, default_value_t = 33445)]
-    pub(crate) udp_port: u16,
+    /// The UDP port; 0 means any free one. `off` means that the node serves nobody.
+    #[arg(long, default_value = "33445", value_name = "PORT|off")]
+    pub(crate) udp_port: UdpPort,
+    /// Let onion paths be shorter than three nodes where no more are known: for very small networks.
+    #[arg(long)]
+    pub(crate) allow_short_paths: bool,
+    /// Who asks for friendship gets it.
+    #[arg(long)]
+    pub(crate) auto_accept: bool,
     /// The address to bind.
     #[arg(long, default_value = "0.0.0.0")]
     pub(crate) bind: std::net::IpAddr,
@@ -134,6 +154,97 @@ pub(crate) struct ComputeArgs {
     pub(crate) one_network: bool,
 }
 
+/// `toktok friend`
+#[derive(Debug, Subcommand)]
+pub(crate) enum FriendCommand {
+    /// Ask the owner of a Tox ID for friendship.
+    Add {
+        #[command(flatten)]
+        client: Client,
+        /// The Tox ID: 76 hexadecimal digits.
+        tox_id: String,
+        /// What to say.
+        #[arg(long, default_value = GREETING)]
+        message: String,
+    },
+    /// Show all friends, and who wants to be one.
+    List(Client),
+    /// Say yes to a friend request.
+    Accept(KeyArgs),
+    /// End a friendship, or refuse a request.
+    Remove(KeyArgs),
+}
+
+/// `toktok message`
+#[derive(Debug, Subcommand)]
+pub(crate) enum MessageCommand {
+    /// Send a message, now or when the friend is there.
+    Send {
+        #[command(flatten)]
+        client: Client,
+        /// The friend's key.
+        key: String,
+        /// What it says.
+        text: String,
+    },
+    /// Show what happened between you and your friends.
+    Log {
+        #[command(flatten)]
+        client: Client,
+        /// Go on with what happens from now on.
+        #[arg(long)]
+        follow: bool,
+    },
+}
+
+/// `toktok file`
+#[derive(Debug, Subcommand)]
+pub(crate) enum FileCommand {
+    /// Send a file, now or when the friend is there.
+    Send {
+        #[command(flatten)]
+        client: Client,
+        /// The friend's key.
+        key: String,
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// A friend by its key.
+#[derive(Debug, Args)]
+pub(crate) struct KeyArgs {
+    #[command(flatten)]
+    pub(crate) client: Client,
+    /// The friend's key: 64 hexadecimal digits.
+    pub(crate) key: String,
+}
+
+/// A text that friends see.
+#[derive(Debug, Args)]
+pub(crate) struct TextArgs {
+    #[command(flatten)]
+    pub(crate) client: Client,
+    /// The text.
+    pub(crate) text: String,
+}
+
+/// A UDP port, or none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct UdpPort(pub(crate) Option<u16>);
+
+impl FromStr for UdpPort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let port = text.parse().map_err(|_| "expected a port from 0 to 65535, or `off`")?;
+        Ok(Self(Some(port)))
+    }
+}
+
 /// `toktok demo`
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
@@ -199,6 +310,11 @@ async fn dispatch(command: Command) -> Result<(), NodeError> {
         Command::Put(args) => client::put(&args).await,
         Command::Get(args) => client::get(&args).await,
         Command::Compute(args) => client::compute(&args).await,
+        Command::Friend(command) => person_client::friend(command).await,
+        Command::Message(command) => person_client::message(command).await,
+        Command::File(command) => person_client::file(command).await,
+        Command::Name(args) => person_client::name(args).await,
+        Command::StatusMessage(args) => person_client::status_message(args).await,
         Command::Demo(args) => demo::demo(args).await,
         // Handled before the runtime was started: the child needs none.
         Command::Execute => Ok(()),

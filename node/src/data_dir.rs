@@ -49,6 +49,11 @@ impl DataDir {
         Self { root: root.to_owned() }
     }
 
+    /// The folder itself: a person's files stand in it.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The folder of the block store.
     pub fn blocks(&self) -> PathBuf {
         self.root.join("blocks")
@@ -117,7 +122,7 @@ fn parse_seed(text: &str) -> Result<[u8; 32], String> {
 }
 
 /// Writes a file that only its owner reads, whole or not at all: beside it first, then renamed.
-fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
     let mut file =
         fs::OpenOptions::new().write(true).create(true).truncate(true).mode(PRIVATE).open(&new)?;

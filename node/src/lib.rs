@@ -8,6 +8,7 @@ mod demo;
 mod error;
 mod node;
 mod output;
+pub mod person;
 mod run;
 
 pub use data_dir::DataDir;

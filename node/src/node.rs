@@ -164,13 +164,14 @@ impl Node {
         let (blocks, bytes) = held.await.map_err(failed)?;
         Ok(Status {
             node_key: status.key.to_string(),
-            udp_port: self.udp_port,
+            udp_port: Some(self.udp_port),
             sessions: status.sessions,
             neighbours: status.neighbours,
             workers: status.workers,
             blocks,
             bytes,
             dropped: status.mesh_drops.total(),
+            ..Status::default()
         })
     }
 

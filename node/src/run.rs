@@ -1,59 +1,101 @@
 //! `toktok run`: a node in the foreground.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use toktok_mesh::Address;
+use toktok_mesh::{Address, NodeKey, PublicKey};
 use toktok_mesh::runtime::system_rng;
 
-use crate::api::server::Server;
+use crate::api::server::{Cores, Server};
 use crate::cli::RunArgs;
 use crate::data_dir::{ApiFile, DataDir};
 use crate::error::NodeError;
 use crate::node::{Node, NodeConfig};
 use crate::output;
+use crate::person::{Person, PersonConfig};
 
 pub(crate) async fn run(args: RunArgs) -> Result<(), NodeError> {
     start_log();
     let dir = DataDir::open(&args.data_dir)?;
     let mut rng = system_rng().map_err(|error| NodeError::Start(error.to_string()))?;
-    let mut config = NodeConfig::new(dir.node_key(&mut rng)?, dir.blocks());
-    config.udp = SocketAddr::new(args.bind, args.udp_port);
-    let entries = args.bootstrap.iter().map(|node| (Address::udp(node.address), node.key));
-    config.bootstrap = entries.collect();
-    config.give = args.give.saturating_mul(1 << 20);
-    config.slots = args.slots;
-    config.fault = args.fault;
-    let node = Arc::new(Node::start(config).await?);
+    let node = match args.udp_port.0 {
+        Some(port) => {
+            let config = provider(&args, port, dir.node_key(&mut rng)?, dir.blocks());
+            Some(Node::start(config).await?)
+        }
+        None => None,
+    };
+    let person = Person::start(person(&args, &dir)).await?;
+    let cores = Arc::new(Cores { node, person });
     let token = data_encoding::HEXLOWER.encode(&rng.bytes::<16>());
     let failed = |error: std::io::Error| NodeError::Start(format!("the control socket: {error}"));
-    let server = Server::bind(Arc::clone(&node), token.clone()).await.map_err(failed)?;
+    let server = Server::bind(Arc::clone(&cores), token.clone()).await.map_err(failed)?;
     let address = server.address().map_err(failed)?;
     dir.write_api(&ApiFile { address, token })?;
-    announce(&args, &node, address);
+    announce(&args, &cores, address).await?;
     tokio::select! {
         () = server.serve() => {}
         () = stop_signal() => {}
         () = stdin_closed(), if args.until_stdin_closes => {}
     }
     dir.remove_api();
-    drop(node);
+    // Commands under way hold the cores too; a process that ends does not wait for them.
+    cores.person.keep().await;
     Ok(())
 }
 
+/// What the provider's core is started with.
+fn provider(args: &RunArgs, port: u16, key: NodeKey, blocks: PathBuf) -> NodeConfig {
+    let mut config = NodeConfig::new(key, blocks);
+    config.udp = SocketAddr::new(args.bind, port);
+    config.bootstrap = entries(args);
+    config.give = args.give.saturating_mul(1 << 20);
+    config.slots = args.slots;
+    config.fault = args.fault;
+    config
+}
+
+/// What the person's core is started with.
+fn person(args: &RunArgs, dir: &DataDir) -> PersonConfig {
+    let mut config = PersonConfig::new(dir.root().to_owned());
+    config.udp = SocketAddr::new(args.bind, 0);
+    config.bootstrap = entries(args);
+    config.allow_short_paths = args.allow_short_paths;
+    config.auto_accept = args.auto_accept;
+    config
+}
+
+/// The nodes to begin with.
+fn entries(args: &RunArgs) -> Vec<(Address, PublicKey)> {
+    args.bootstrap.iter().map(|node| (Address::udp(node.address), node.key)).collect()
+}
+
 /// Says who and where the node is.
-fn announce(args: &RunArgs, node: &Node, api: SocketAddr) {
-    let (key, port) = (node.key().to_string(), node.udp_port());
+async fn announce(args: &RunArgs, cores: &Cores, api: SocketAddr) -> Result<(), NodeError> {
+    let key = cores.node.as_ref().map(|node| node.key().to_string());
+    let port = cores.node.as_ref().map(Node::udp_port);
+    let tox_id = cores.person.tox_id().await?;
     if args.json {
-        output::json(&json!({ "node_key": key, "udp_port": port, "api": api.to_string() }));
-    } else {
+        output::json(&json!({
+            "node_key": key,
+            "tox_id": tox_id,
+            "udp_port": port,
+            "tcp_relay_ports": Vec::<u16>::new(),
+            "api": api.to_string(),
+        }));
+        return Ok(());
+    }
+    output::line(&format!("Tox ID    {tox_id}"));
+    if let (Some(key), Some(port)) = (key, port) {
         output::line(&format!("node key  {key}"));
         output::line(&format!("UDP port  {port}"));
-        output::line("running; stop with Ctrl-C");
     }
+    output::line("running; stop with Ctrl-C");
+    Ok(())
 }
 
 /// The log goes to standard error; `RUST_LOG` says how much of it.

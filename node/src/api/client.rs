@@ -18,6 +18,20 @@ pub(crate) async fn ask(
     command: Command,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Reply, NodeError> {
+    let steps = |reply| {
+        if let Reply::Progress { done, total } = reply {
+            progress(done, total);
+        }
+    };
+    converse(data_dir, command, steps).await
+}
+
+/// Sends `command` to the node of `data_dir` and returns its last reply; those on the way go to `steps`.
+pub(super) async fn converse(
+    data_dir: &Path,
+    command: Command,
+    mut steps: impl FnMut(Reply),
+) -> Result<Reply, NodeError> {
     let api = DataDir::existing(data_dir).read_api()?;
     let mut stream = TcpStream::connect(api.address)
         .await
@@ -35,7 +49,7 @@ pub(crate) async fn ask(
             return Err(NodeError::Api("it went away before it had answered".to_owned()));
         }
         match serde_json::from_str(&line).map_err(|error| broken(&error))? {
-            Reply::Progress { done, total } => progress(done, total),
+            step @ (Reply::Progress { .. } | Reply::Entry(_)) => steps(step),
             Reply::Failed { error } => return Err(NodeError::Failed(error)),
             reply => return Ok(reply),
         }
@@ -48,12 +62,12 @@ async fn ask_with_bar(client: &Client, title: &str, command: Command) -> Result<
     ask(&client.data_dir, command, |done, total| bar.set(done, total)).await
 }
 
-fn unexpected(reply: &Reply) -> NodeError {
+pub(super) fn unexpected(reply: &Reply) -> NodeError {
     NodeError::Api(format!("an unexpected answer: {reply:?}"))
 }
 
 /// A path as the node, which may run in another folder, must be told it.
-fn absolute(path: &Path) -> Result<PathBuf, NodeError> {
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, NodeError> {
     std::path::absolute(path).map_err(|source| NodeError::File { path: path.to_owned(), source })
 }
 
@@ -64,13 +78,22 @@ async fn ask_status(client: &Client) -> Result<Status, NodeError> {
     }
 }
 
+fn port(port: Option<u16>) -> String {
+    port.map_or_else(|| "off".to_owned(), |port| port.to_string())
+}
+
 pub(crate) async fn id(client: &Client) -> Result<(), NodeError> {
     let status = ask_status(client).await?;
     if client.json {
-        output::json(&json!({ "node_key": status.node_key, "udp_port": status.udp_port }));
+        output::json(&json!({
+            "node_key": status.node_key,
+            "tox_id": status.tox_id,
+            "udp_port": status.udp_port,
+        }));
     } else {
+        output::line(&format!("Tox ID    {}", status.tox_id));
         output::line(&format!("node key  {}", status.node_key));
-        output::line(&format!("UDP port  {}", status.udp_port));
+        output::line(&format!("UDP port  {}", port(status.udp_port)));
     }
     Ok(())
 }
@@ -81,8 +104,10 @@ pub(crate) async fn status(client: &Client) -> Result<(), NodeError> {
         output::json(&status);
         return Ok(());
     }
+    output::line(&format!("Tox ID      {}", status.tox_id));
+    output::line(&format!("friends     {} online", status.friends_online));
     output::line(&format!("node key    {}", status.node_key));
-    output::line(&format!("UDP port    {}", status.udp_port));
+    output::line(&format!("UDP port    {}", port(status.udp_port)));
     output::line(&format!("sessions    {}", status.sessions));
     output::line(&format!("neighbours  {}", status.neighbours));
     output::line(&format!("workers     {}", status.workers));

@@ -3,11 +3,15 @@
 //! one that ends it last.
 
 pub(crate) mod client;
+pub(crate) mod person_client;
 pub(crate) mod server;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+use crate::person::FriendInfo;
+use crate::person::log::Entry;
 
 /// Longest line of the protocol in bytes: a result travels in one.
 pub(crate) const MAX_LINE: u64 = 256 << 20;
@@ -55,6 +59,64 @@ pub enum Command {
         /// Both replicas of a piece may go to nodes of one network.
         one_network: bool,
     },
+    /// Do something as a person.
+    #[serde(untagged)]
+    Person(PersonCommand),
+}
+
+/// What a person can ask for.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PersonCommand {
+    /// Ask for friendship.
+    AddFriend {
+        /// Whom.
+        tox_id: String,
+        /// What to say.
+        message: String,
+    },
+    /// All friends, and who wants to be one.
+    ListFriends,
+    /// Say yes to a request.
+    AcceptFriend {
+        /// Whose, in hexadecimal.
+        key: String,
+    },
+    /// End a friendship, or refuse a request.
+    RemoveFriend {
+        /// Whose, in hexadecimal.
+        key: String,
+    },
+    /// Send a message.
+    SendMessage {
+        /// To whom, in hexadecimal.
+        key: String,
+        /// What it says.
+        text: String,
+    },
+    /// What happened so far.
+    Log {
+        /// And what will, until the connection ends.
+        follow: bool,
+    },
+    /// Send a file.
+    SendFile {
+        /// To whom, in hexadecimal.
+        key: String,
+        /// The file, absolute.
+        path: PathBuf,
+    },
+    /// Take another name.
+    SetName {
+        /// The name.
+        name: String,
+    },
+    /// Take another status message.
+    SetStatusMessage {
+        /// The message.
+        text: String,
+    },
 }
 
 /// What the node answers.
@@ -85,6 +147,30 @@ pub enum Reply {
     },
     /// Computed.
     Computed(Computed),
+    /// All friends, and who wants to be one.
+    Friends {
+        /// Those.
+        friends: Vec<FriendInfo>,
+    },
+    /// A friend was asked.
+    FriendAsked {
+        /// Its key in hexadecimal.
+        key: String,
+    },
+    /// A message will be sent.
+    MessageTaken {
+        /// What its receipt names.
+        id: u64,
+    },
+    /// A file will be sent.
+    FileTaken {
+        /// Its bytes.
+        bytes: u64,
+    },
+    /// A line of the log.
+    Entry(Entry),
+    /// Done.
+    Done,
     /// It could not be done.
     Failed {
         /// Why, and what to do.
@@ -95,10 +181,14 @@ pub enum Reply {
 /// What a node says of itself.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Status {
-    /// The node key in the mesh, in hexadecimal.
+    /// The node key in the mesh, in hexadecimal; empty if the node serves nobody.
     pub node_key: String,
-    /// The UDP port it is bound to.
-    pub udp_port: u16,
+    /// What others need to ask the person for friendship.
+    pub tox_id: String,
+    /// Friends whose clients are there.
+    pub friends_online: usize,
+    /// The UDP port it is bound to; none if it serves nobody.
+    pub udp_port: Option<u16>,
     /// Standing sessions.
     pub sessions: usize,
     /// TDFS neighbours.

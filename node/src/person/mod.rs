@@ -1,0 +1,399 @@
+//! The person's core of a node: an identity with friends, messages and files. It shares nothing with
+//! the provider's core but the machine: its keys, sockets and randomness are its own, and its DHT key
+//! is another one each run, so that nothing that leaves the machine links the two.
+
+mod clerk;
+mod disk;
+pub mod log;
+mod store;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, broadcast, mpsc};
+use toktok_mesh::messenger::{FileKind, FileOffer, MessageKind, Messenger};
+use toktok_mesh::runtime::{Clock, Driver, Handle, Transport, UdpTransport, system_rng};
+use toktok_mesh::{Address, Config, KeyPair, PublicKey, Time, ToxId};
+use toktok_wire::save::Save;
+
+use self::disk::{Disk, Place};
+use self::log::{Entry, Happening, Log, Way};
+use self::store::{Snapshot, Store};
+use crate::error::NodeError;
+
+/// What is said in a friend request if nothing else is.
+pub(crate) const GREETING: &str = "Let us be friends.";
+
+/// Friend requests that wait for an answer at most.
+const MAX_REQUESTS: usize = 32;
+
+/// A person's core to be started.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PersonConfig {
+    /// The node's folder.
+    pub folder: PathBuf,
+    /// The UDP address to bind.
+    pub udp: SocketAddr,
+    /// Nodes to begin with.
+    pub bootstrap: Vec<(Address, PublicKey)>,
+    /// See [`Config::allow_short_paths`].
+    pub allow_short_paths: bool,
+    /// Who asks for friendship gets it.
+    pub auto_accept: bool,
+}
+
+impl PersonConfig {
+    /// A person who keeps everything in this folder, on any free UDP port, and knows no node.
+    pub fn new(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            udp: SocketAddr::from(([0, 0, 0, 0], 0)),
+            bootstrap: Vec::new(),
+            allow_short_paths: false,
+            auto_accept: false,
+        }
+    }
+}
+
+/// A friend as the person sees it.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct FriendInfo {
+    /// The long-term key in hexadecimal.
+    pub key: String,
+    /// What the friend calls itself.
+    pub name: String,
+    /// What it says of itself.
+    pub status_message: String,
+    /// Its client is there.
+    pub online: bool,
+    /// It has asked for friendship, and waits for `toktok friend accept`.
+    pub asks: bool,
+    /// What it said when it asked.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub request: String,
+    /// Seconds since 1970; 0 if it was never there.
+    pub last_seen: u64,
+}
+
+/// What all tasks of a person share.
+struct Shared {
+    handle: Handle<Messenger>,
+    keys: KeyPair,
+    /// The save as it was read: what the messenger knows nothing of stays in it.
+    save: Save,
+    store: Store,
+    log: Log,
+    disk: Disk,
+    requests: Mutex<BTreeMap<String, String>>,
+    changed: Notify,
+    auto_accept: bool,
+}
+
+/// A running person's core. It stops when it is dropped.
+pub struct Person {
+    shared: Arc<Shared>,
+    /// They end with it.
+    _tasks: tokio::task::JoinSet<()>,
+}
+
+impl fmt::Debug for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Person({})", self.shared.keys.public)
+    }
+}
+
+impl Person {
+    /// Starts it on the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`NodeError::KeyFile`] or [`NodeError::DataDir`] for files that cannot be used,
+    /// [`NodeError::Start`] if a socket or randomness cannot be had.
+    pub async fn start(config: PersonConfig) -> Result<Self, NodeError> {
+        let mut rng = system_rng().map_err(start_error)?;
+        let store = Store::new(&config.folder);
+        let save = store.load(&mut rng)?;
+        let log_path = store.log();
+        let log = Log::open(log_path.clone())
+            .map_err(|source| NodeError::DataDir { path: log_path, source })?;
+        let clock = Clock::start();
+        let mut messenger = messenger(&config, &save, &rng, clock.now());
+        let unfinished = store.unfinished();
+        let disk = Disk::default();
+        disk.restore(store.places(), unfinished.transfers().map(|(_, transfer)| transfer));
+        messenger.restore(unfinished);
+        let udp = UdpTransport::bind(config.udp).map_err(start_error)?;
+        let (events, inbox) = mpsc::unbounded_channel();
+        let worker = disk.clone();
+        let transports: Vec<Box<dyn Transport>> = vec![Box::new(udp)];
+        let handle = Driver::new(messenger, clock, transports)
+            .on_event(move |event| drop(events.send(event)))
+            .on_io(move |request, reply| worker.run(request, reply))
+            .spawn();
+        let shared = Arc::new(Shared {
+            handle,
+            keys: save.keys.clone(),
+            save,
+            requests: Mutex::new(store.requests()),
+            store,
+            log,
+            disk,
+            changed: Notify::new(),
+            auto_accept: config.auto_accept,
+        });
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(clerk::attend(Arc::clone(&shared), inbox));
+        tasks.spawn(clerk::keep(Arc::clone(&shared)));
+        Ok(Self { shared, _tasks: tasks })
+    }
+
+    /// What others need to ask for friendship.
+    ///
+    /// # Errors
+    /// [`NodeError::Failed`] if it has stopped.
+    pub async fn tox_id(&self) -> Result<String, NodeError> {
+        let id = self.call(|messenger, _| messenger.stack().tox_id()).await?;
+        Ok(id.map_or_else(String::new, |id| id.to_string()))
+    }
+
+    /// All friends, and those who want to be.
+    ///
+    /// # Errors
+    /// [`NodeError::Failed`] if it has stopped.
+    pub async fn friends(&self) -> Result<Vec<FriendInfo>, NodeError> {
+        let mut friends = self.call(|messenger, _| known(messenger)).await?;
+        friends.extend(self.shared.requests().iter().map(|(key, message)| FriendInfo {
+            key: key.clone(),
+            asks: true,
+            request: message.clone(),
+            ..FriendInfo::default()
+        }));
+        Ok(friends)
+    }
+
+    /// Asks the owner of a Tox ID for friendship.
+    ///
+    /// # Errors
+    /// [`NodeError::Failed`] if the text is no Tox ID, or there is a reason against it.
+    pub async fn add_friend(&self, id: &str, message: &str) -> Result<String, NodeError> {
+        let id: ToxId = id.parse().map_err(|error| failed(format!("the Tox ID: {error}")))?;
+        let message = message.as_bytes().to_vec();
+        let added = self.call(move |it, now| it.request_friend(now, &id, &message)).await?;
+        added.map_err(failed)?;
+        self.shared.changed();
+        Ok(id.key.to_string())
+    }
+
+    /// Says yes to a friend request, or to somebody whose key is known otherwise.
+    ///
+    /// # Errors
+    /// [`NodeError::Failed`] if the text is no key, or there is a reason against it.
+    pub async fn accept_friend(&self, key: &str) -> Result<(), NodeError> {
+        self.shared.befriend(parse(key)?).await
+    }
+
+    /// Ends a friendship, or refuses a request.
+    ///
+    /// # Errors
+    /// [`NodeError::Failed`] if there is none.
+    pub async fn remove_friend(&self, key: &str) -> Result<(), NodeError> {
+        let key = parse(key)?;
+        let asked = self.shared.forget_request(&key);
+        let removed = self.call(move |it, now| it.remove_friend(now, key)).await?;
+        if !asked {
+            removed.map_err(failed)?;
+        }
+        self.shared.changed();
+        Ok(())
+    }
+
+    /// Sends a message, now or when the friend is there; returns what the receipt will name.
+    ///
+    /// # Errors
+    /// [`NodeError::Failed`] if the key is no friend's, or the message too long.
+    pub async fn send_message(
+        &self,
+        key: &str,
+        kind: MessageKind,
+        text: String,
+    ) -> Result<u64, NodeError> {
+        let key = parse(key)?;
+        let bytes = text.clone().into_bytes();
+        let id = self.call(move |it, _| it.send_message(key, kind, bytes)).await?.map_err(failed)?;
+        let kind = kind_name(kind).to_owned();
+        self.shared.log.add(key, Happening::Message { way: Way::Out, kind, text, id: Some(id.0) });
+        self.shared.changed();
+        Ok(id.0)
+    }
+
+    /// Offers a file, now or when the friend is there; returns its bytes and a way to wait for its end.
+    ///
+    /// # Errors
+    /// [`NodeError::File`] if it cannot be read, [`NodeError::Failed`] if the key is no friend's.
+    pub async fn send_file(&self, key: &str, path: &Path) -> Result<u64, NodeError> {
+        let key = parse(key)?;
+        let file_error = |source| NodeError::File { path: path.to_owned(), source };
+        let place = Place::to_send(path.to_owned()).map_err(file_error)?;
+        let size = place.bytes();
+        if !path.is_file() {
+            return Err(file_error(io::ErrorKind::InvalidInput.into()));
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned().into_bytes();
+        let mut rng = system_rng().map_err(start_error)?;
+        let offer = FileOffer { kind: FileKind::DATA, size, file_id: rng.bytes(), name };
+        let disk = self.shared.disk.clone();
+        let sent = self.call(move |messenger, _| {
+            let transfer = messenger.send_file(key, offer)?;
+            disk.assign(transfer, place);
+            Ok::<_, toktok_mesh::messenger::FileError>(())
+        });
+        sent.await?.map_err(failed)?;
+        self.shared.changed();
+        Ok(size)
+    }
+
+    /// Sets the own name.
+    ///
+    /// # Errors
+    /// [`NodeError::Failed`] if it is too long.
+    pub async fn set_name(&self, name: String) -> Result<(), NodeError> {
+        self.call(move |it, _| it.set_name(name.as_bytes())).await?.map_err(failed)?;
+        self.shared.changed();
+        Ok(())
+    }
+
+    /// Sets the own status message.
+    ///
+    /// # Errors
+    /// [`NodeError::Failed`] if it is too long.
+    pub async fn set_status_message(&self, text: String) -> Result<(), NodeError> {
+        self.call(move |it, _| it.set_status_message(text.as_bytes())).await?.map_err(failed)?;
+        self.shared.changed();
+        Ok(())
+    }
+
+    /// What happened so far, and what will.
+    ///
+    /// # Errors
+    /// [`NodeError::Failed`] if the log cannot be read.
+    pub fn log(&self) -> Result<(Vec<Entry>, broadcast::Receiver<Entry>), NodeError> {
+        self.shared.log.read().map_err(failed)
+    }
+
+    /// Writes everything that the next run needs: to be called before the program ends.
+    pub async fn keep(&self) {
+        self.shared.keep().await;
+    }
+
+    async fn call<R: Send + 'static>(
+        &self,
+        command: impl FnOnce(&mut Messenger, Time) -> R + Send + 'static,
+    ) -> Result<R, NodeError> {
+        self.shared.handle.call(command).await.map_err(failed)
+    }
+}
+
+impl Shared {
+    fn requests(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something is to be written soon.
+    fn changed(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Writes everything that the next run needs.
+    async fn keep(&self) {
+        let (keys, save) = (self.keys.clone(), self.save.clone());
+        let snapshot = self.handle.call(move |messenger, _| Snapshot::of(messenger, &keys, &save));
+        let Ok(snapshot) = snapshot.await else { return };
+        let (places, requests) = (self.disk.snapshot(), self.requests().clone());
+        let store = self.store.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            store.keep(&snapshot)?;
+            store.keep_places(&places)?;
+            store.keep_requests(&requests)
+        });
+        match written.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "friends and messages cannot be saved"),
+            Err(error) => tracing::error!(%error, "friends and messages were not saved"),
+        }
+    }
+
+    /// Makes somebody a friend.
+    async fn befriend(&self, key: PublicKey) -> Result<(), NodeError> {
+        let added = self.handle.call(move |it, now| it.add_friend(now, key)).await.map_err(failed)?;
+        added.map_err(failed)?;
+        self.forget_request(&key);
+        self.changed();
+        Ok(())
+    }
+
+    /// True if there was a request of this key.
+    fn forget_request(&self, key: &PublicKey) -> bool {
+        self.requests().remove(&key.to_string()).is_some()
+    }
+}
+
+/// The messenger that a save describes, which knows its first nodes.
+fn messenger(
+    config: &PersonConfig,
+    save: &Save,
+    rng: &toktok_mesh::Rng,
+    now: Time,
+) -> Messenger {
+    let mut settings = Config::person();
+    settings.allow_short_paths = config.allow_short_paths;
+    settings.epoch = Duration::from_secs(log::seconds_since_1970());
+    let dht = KeyPair::generate(&mut rng.child("the run's DHT key"));
+    let mut messenger =
+        Messenger::new(settings, save.keys.clone(), dht, rng.child("person"), now);
+    messenger.set_calendar(now, log::seconds_since_1970());
+    store::restore(save, &mut messenger, now);
+    let saved = save.nodes.iter().map(|node| (Address::udp(node.endpoint.address), node.key));
+    for (address, key) in config.bootstrap.iter().copied().chain(saved) {
+        messenger.stack_mut().bootstrap(now, address, key);
+    }
+    messenger
+}
+
+fn known(messenger: &Messenger) -> Vec<FriendInfo> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let friends = messenger.friends().map(|(key, contact)| FriendInfo {
+        key: key.to_string(),
+        name: text(&contact.name),
+        status_message: text(&contact.status_message),
+        online: contact.online,
+        asks: false,
+        request: String::new(),
+        last_seen: contact.last_seen,
+    });
+    friends.collect()
+}
+
+fn kind_name(kind: MessageKind) -> &'static str {
+    match kind {
+        MessageKind::Normal => "normal",
+        MessageKind::Action => "action",
+    }
+}
+
+fn parse(key: &str) -> Result<PublicKey, NodeError> {
+    key.parse().map_err(|error| failed(format!("the friend's key: {error}")))
+}
+
+fn start_error(error: impl fmt::Display) -> NodeError {
+    NodeError::Start(error.to_string())
+}
+
+fn failed(error: impl fmt::Display) -> NodeError {
+    NodeError::Failed(error.to_string())
+}
