@@ -68,7 +68,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "HOST:PORT:KEYHEX")]
     pub(crate) bootstrap: Vec<BootstrapNode>,
     /// The UDP port; 0 means any free one. `off` means that the node serves nobody.
-    #[arg(long, default_value = "33445", value_name = "PORT|off")]
+    #[arg(long, default_value = "33445", value_name = "PORT|off", overrides_with = "udp_port")]
     pub(crate) udp_port: UdpPort,
     /// Let onion paths be shorter than three nodes where no more are known: for very small networks.
     #[arg(long)]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use toktok_mesh::{Address, NodeKey, PublicKey};
 use toktok_mesh::runtime::system_rng;
+use toktok_mesh::{Address, NodeKey, PublicKey};
 
 use crate::api::server::{Cores, Server};
 use crate::cli::RunArgs;

@@ -213,17 +213,19 @@ async fn tell_log(
             return Ok(Reply::Done);
         }
     }
-    while follow {
+    if !follow {
+        return Ok(Reply::Done);
+    }
+    loop {
         match news.recv().await {
             Ok(entry) => {
                 if steps.send(Reply::Entry(entry)).await.is_err() {
-                    break;
+                    return Ok(Reply::Done);
                 }
             }
             // Whoever reads that slowly misses some; the file has them all.
             Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => break,
+            Err(RecvError::Closed) => return Ok(Reply::Done),
         }
     }
-    Ok(Reply::Done)
 }

@@ -111,7 +111,9 @@ fn safe_name(name: &[u8]) -> String {
 fn numbered(name: &str, number: u32) -> String {
     match (number, name.rsplit_once('.')) {
         (0, _) => name.to_owned(),
-        (_, Some((stem, extension))) if !stem.is_empty() => format!("{stem} ({number}).{extension}"),
+        (_, Some((stem, extension))) if !stem.is_empty() => {
+            format!("{stem} ({number}).{extension}")
+        }
         _ => format!("{name} ({number})"),
     }
 }
@@ -233,7 +235,8 @@ mod tests {
                 place.path
             })
             .collect();
-        let expected = ["photo.jpg", "photo (1).jpg", "photo (2).jpg"].map(|it| folder.path().join(it));
+        let expected =
+            ["photo.jpg", "photo (1).jpg", "photo (2).jpg"].map(|it| folder.path().join(it));
         assert_eq!(names, expected);
     }
 }

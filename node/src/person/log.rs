@@ -92,7 +92,8 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
-        let file = std::fs::OpenOptions::new().append(true).create(true).mode(PRIVATE).open(&path)?;
+        let file =
+            std::fs::OpenOptions::new().append(true).create(true).mode(PRIVATE).open(&path)?;
         Ok(Self { path, file: Mutex::new(file), followers: broadcast::Sender::new(FOLLOW_QUEUE) })
     }
 
@@ -149,12 +150,17 @@ mod tests {
             id: None,
         };
         log.add("ab", what.clone());
-        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"ti\n").unwrap();
+        std::fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .unwrap()
+            .write_all(b"{\"ti\n")
+            .unwrap();
         log.add("ab", Happening::Receipt { id: 7 });
         let (entries, _) = log.read().unwrap();
-        assert_eq!(entries.iter().map(|entry| &entry.what).collect::<Vec<_>>(), [
-            &what,
-            &Happening::Receipt { id: 7 }
-        ]);
+        assert_eq!(
+            entries.iter().map(|entry| &entry.what).collect::<Vec<_>>(),
+            [&what, &Happening::Receipt { id: 7 }]
+        );
     }
 }

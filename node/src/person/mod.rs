@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, broadcast, mpsc};
 use toktok_mesh::messenger::{FileKind, FileOffer, MessageKind, Messenger};
 use toktok_mesh::runtime::{Clock, Driver, Handle, Transport, UdpTransport, system_rng};
-use toktok_mesh::{Address, Config, KeyPair, PublicKey, Time, ToxId};
+use toktok_mesh::{Address, Config, KeyPair, PublicKey, Time};
+use toktok_wire::ToxId;
 use toktok_wire::save::Save;
 
 use self::disk::{Disk, Place};
@@ -225,7 +226,8 @@ impl Person {
     ) -> Result<u64, NodeError> {
         let key = parse(key)?;
         let bytes = text.clone().into_bytes();
-        let id = self.call(move |it, _| it.send_message(key, kind, bytes)).await?.map_err(failed)?;
+        let id =
+            self.call(move |it, _| it.send_message(key, kind, bytes)).await?.map_err(failed)?;
         let kind = kind_name(kind).to_owned();
         self.shared.log.add(key, Happening::Message { way: Way::Out, kind, text, id: Some(id.0) });
         self.shared.changed();
@@ -330,7 +332,8 @@ impl Shared {
 
     /// Makes somebody a friend.
     async fn befriend(&self, key: PublicKey) -> Result<(), NodeError> {
-        let added = self.handle.call(move |it, now| it.add_friend(now, key)).await.map_err(failed)?;
+        let added =
+            self.handle.call(move |it, now| it.add_friend(now, key)).await.map_err(failed)?;
         added.map_err(failed)?;
         self.forget_request(&key);
         self.changed();
@@ -344,19 +347,12 @@ impl Shared {
 }
 
 /// The messenger that a save describes, which knows its first nodes.
-fn messenger(
-    config: &PersonConfig,
-    save: &Save,
-    rng: &toktok_mesh::Rng,
-    now: Time,
-) -> Messenger {
+fn messenger(config: &PersonConfig, save: &Save, rng: &toktok_mesh::Rng, now: Time) -> Messenger {
     let mut settings = Config::person();
     settings.allow_short_paths = config.allow_short_paths;
     settings.epoch = Duration::from_secs(log::seconds_since_1970());
     let dht = KeyPair::generate(&mut rng.child("the run's DHT key"));
-    let mut messenger =
-        Messenger::new(settings, save.keys.clone(), dht, rng.child("person"), now);
-    messenger.set_calendar(now, log::seconds_since_1970());
+    let mut messenger = Messenger::new(settings, save.keys.clone(), dht, rng.child("person"), now);
     store::restore(save, &mut messenger, now);
     let saved = save.nodes.iter().map(|node| (Address::udp(node.endpoint.address), node.key));
     for (address, key) in config.bootstrap.iter().copied().chain(saved) {

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toktok_mesh::messenger::{Contact, Messenger, Unfinished, UserStatus};
-use toktok_mesh::{KeyPair, PublicKey, Rng, Time, ToxId};
+use toktok_mesh::{KeyPair, PublicKey, Rng, Time};
 use toktok_wire::save::{Friend, FriendState, Save};
-use toktok_wire::{Decode, Encode, PackedNode};
+use toktok_wire::{Decode, Encode, PackedNode, ToxId};
 
 use super::disk::Place;
 use crate::data_dir::write_private;
@@ -63,11 +63,9 @@ impl Snapshot {
 /// A friend as the save file has it.
 fn friend(key: PublicKey, contact: &Contact) -> Friend {
     let state = match &contact.request {
-        Some((id, message)) => FriendState::Requested {
-            sent: true,
-            nospam: id.nospam,
-            message: message.clone(),
-        },
+        Some((id, message)) => {
+            FriendState::Requested { sent: true, nospam: id.nospam, message: message.clone() }
+        }
         None => FriendState::Confirmed {
             name: contact.name.clone(),
             status_message: contact.status_message.clone(),
@@ -83,11 +81,7 @@ pub(super) fn restore(save: &Save, messenger: &mut Messenger, now: Time) {
     messenger.stack_mut().set_nospam(save.nospam);
     let _ = messenger.set_name(&save.name);
     let _ = messenger.set_status_message(&save.status_message);
-    messenger.set_status(match save.status {
-        1 => UserStatus::Away,
-        2 => UserStatus::Busy,
-        _ => UserStatus::None,
-    });
+    messenger.set_status(UserStatus::from_byte(save.status).unwrap_or_default());
     for friend in &save.friends {
         let added = match &friend.state {
             FriendState::Requested { nospam, message, .. } => {
