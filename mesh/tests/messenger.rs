@@ -236,3 +236,39 @@ fn a_tox_id_is_all_that_friends_need() {
     let gone = Event::FriendOffline { friend: bob };
     world.run_until(|world| world.people[0].has(&gone));
 }
+
+#[test]
+fn a_person_moves_by_a_tox_save() {
+    use toktok_mesh::wire::save::{FriendState, Save};
+    let mut world = World::new(7, 0, 8);
+    let [ada, bob] = [0, 1].map(|number| world.people[number].key);
+    let rng = Rng::from_seed([9; 32]);
+    let stranger = Person::new(9, &rng, true, world.now);
+    let id = stranger.messenger.stack().tox_id().unwrap();
+    world.with(0, |messenger, now| messenger.request_friend(now, &id, b"hello")).unwrap();
+    world.with(0, |messenger, _| messenger.set_status_message(b"moving")).unwrap();
+    for (number, friend) in [(0, bob), (1, ada)] {
+        world.with(number, |messenger, _| messenger.set_name(&[b'a' + number as u8])).unwrap();
+        world.with(number, |messenger, now| messenger.add_friend(now, friend)).unwrap();
+    }
+    world.run_until(|world| world.people[0].has(&Event::Name { friend: bob, name: b"b".into() }));
+
+    let now = world.now;
+    let keys = KeyPair::generate(&mut rng.child("ada"));
+    let old = &world.people[0].messenger;
+    let mut save = Save::new(keys.clone(), [0; 4]);
+    old.save_into(now, &mut save);
+    let save = Save::read(&save.write()).unwrap();
+    let dht = KeyPair::generate(&mut rng.child("dht"));
+    let mut new = Messenger::new(Config::person(), keys, dht, rng, now);
+    assert_eq!(new.load(now, &save), []);
+    assert_eq!(new.profile(), old.profile());
+    assert_eq!(new.stack().tox_id().unwrap().nospam, old.stack().tox_id().unwrap().nospam);
+    assert_eq!(new.friend(bob).unwrap().name, b"b");
+    assert_eq!(new.friend(id.key).unwrap().request, Some((id, b"hello".to_vec())));
+    let mut again = save.clone();
+    new.save_into(now, &mut again);
+    assert_eq!(again.write(), save.write());
+    let confirmed = |state: &FriendState| matches!(state, FriendState::Confirmed { .. });
+    assert_eq!(save.friends.iter().filter(|friend| confirmed(&friend.state)).count(), 1);
+}

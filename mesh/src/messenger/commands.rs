@@ -83,6 +83,11 @@ impl Core {
         self.friends.get(&friend).map(|friend| &friend.contact)
     }
 
+    /// What is known of a friend, to be changed.
+    pub(super) fn contact_mut(&mut self, friend: PublicKey) -> Option<&mut Contact> {
+        self.friends.get_mut(&friend).map(|friend| &mut friend.contact)
+    }
+
     /// Checks whether somebody can be made a friend, and asked to with this message.
     ///
     /// # Errors

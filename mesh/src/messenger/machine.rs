@@ -78,6 +78,14 @@ impl Messenger {
         &mut self.stack
     }
 
+    pub(super) const fn core(&self) -> &Core {
+        &self.core
+    }
+
+    pub(super) const fn core_mut(&mut self) -> &mut Core {
+        &mut self.core
+    }
+
     /// This node's long-term key.
     pub fn public_key(&self) -> PublicKey {
         self.stack.public_key()

@@ -57,7 +57,8 @@
 //!
 //! # What is kept
 //! A message is kept until its friend has it, and a file goes on after a break. [`Unfinished`] takes
-//! both over a restart. Everything else that a Tox client keeps has its place in a Tox save.
+//! both over a restart. Everything else that a Tox client keeps has its place in a Tox save:
+//! [`Messenger::save_into`] and [`Messenger::load`].
 
 mod carrier;
 mod commands;
@@ -71,6 +72,7 @@ mod machine;
 mod messages;
 mod profile;
 mod requests;
+mod save;
 mod unfinished;
 
 pub use self::commands::MAX_REQUEST_MESSAGE;
