@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 
 pub use crate::dht::DhtConfig;
+use crate::relay::Proxy;
 use crate::wire::PublicKey;
 
 /// A session that hears nothing valid for so long is over (c-toxcore's friend connections: 32 s).
@@ -51,6 +52,8 @@ pub struct Config {
     /// Let a person's onion paths have fewer than three distinct nodes where no more are known: for
     /// networks of two or three nodes, which hide nobody.
     pub allow_short_paths: bool,
+    /// The proxy through which a person reaches TCP relays. Whoever sets one gives the node no UDP.
+    pub proxy: Option<Proxy>,
     /// Time since 1970 at the driver's [`Time::ZERO`](crate::Time): what a person tells friends is
     /// numbered by it, and the numbers must grow from one run to the next.
     pub epoch: Duration,
@@ -75,6 +78,7 @@ impl Default for Config {
             max_channels: 32,
             custom_packets: false,
             allow_short_paths: false,
+            proxy: None,
             epoch: Duration::ZERO,
         }
     }

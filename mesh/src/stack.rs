@@ -1,6 +1,7 @@
 //! The mesh as one value: DHT, sessions and channels behind one [`Machine`].
 
 mod person;
+mod relayed;
 
 use core::convert::Infallible;
 use core::net::IpAddr;
@@ -14,11 +15,11 @@ use crate::channel::ChannelId;
 use crate::config::Config;
 use crate::crypto::Keys;
 use crate::dht::{Dht, DhtEvent};
-use crate::drops::{DropReason, Drops};
+use crate::drops::Drops;
 use crate::env::Base;
 use crate::error::{OpenError, PacketError, SendError};
 use crate::event::{Event, LookupId, NetworkGroup, PacketNumber};
-use crate::machine::{IoToken, Machine, Output};
+use crate::machine::{IoToken, Machine, Output, StreamEvent, StreamId};
 use crate::onion::Onion;
 use crate::onion::client::{FirstHop, OnionClientConfig};
 use crate::path::Path;
@@ -61,7 +62,14 @@ impl Stack {
     ) -> Self {
         let options =
             OnionClientConfig { allow_short_paths: config.allow_short_paths, epoch: config.epoch };
-        let person = Person::new(identity.clone(), dht.public, rng.child("person"), options, now);
+        let person = Person::new(
+            identity.clone(),
+            dht.public,
+            rng.child("person"),
+            options,
+            config.proxy,
+            now,
+        );
         let identity = Keys::new(identity, &mut rng.child("identity"));
         let mut stack = Self::with_keys(config, Some(identity), dht, rng, now);
         stack.person = Some(Box::new(person));
@@ -113,6 +121,7 @@ impl Stack {
     /// Gets to know the network through a node of which key and address are known.
     pub fn bootstrap(&mut self, now: Time, address: Address, key: PublicKey) {
         self.dht.bootstrap(&mut self.base.context(now), address, key);
+        self.remember_entry(key, address);
     }
 
     /// Finds a node's address by its key; [`Event::LookupDone`] tells.
@@ -295,11 +304,6 @@ impl Stack {
             .or_else(|| self.sessions.poll_transmit(&mut self.base.env(now, self.dht.keys())))
     }
 
-    /// Sends a session's packet through a relay. None leads anywhere yet, so no session asks for it.
-    fn relay(&mut self, _to: PublicKey, _packet: Vec<u8>) {
-        self.base.drops.count(DropReason::NoSession);
-    }
-
     /// When something is due that nobody else brings about.
     fn deadline(&self) -> Option<Time> {
         let person = self.person.as_ref().and_then(|person| person.deadline());
@@ -358,6 +362,12 @@ impl Machine for Stack {
         }
     }
 
+    fn handle_stream(&mut self, now: Time, stream: StreamId, event: StreamEvent<'_>) {
+        if let StreamId::Outgoing(number) = stream {
+            self.handle_relay_stream(now, number, event);
+        }
+    }
+
     fn handle_io(&mut self, _now: Time, _token: IoToken, result: Infallible) {
         match result {}
     }
@@ -377,7 +387,7 @@ impl Machine for Stack {
             match self.next_datagram(now) {
                 Some((Path::Direct(to), payload)) => return Output::Transmit { to, payload },
                 Some((Path::Relayed(to), payload)) => {
-                    self.relay(to, payload);
+                    self.relay(now, to, &payload);
                     continue;
                 }
                 None => {}

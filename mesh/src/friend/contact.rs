@@ -89,7 +89,6 @@ impl Contact {
     }
 
     /// Whether a relay reaches it.
-    #[allow(dead_code, reason = "the pool of relays says so, once the stack has one")]
     pub(super) fn relayed(&mut self, now: Time, relayed: bool) {
         if let Some(known) = &mut self.whereabouts {
             known.news |= relayed && !known.relayed;

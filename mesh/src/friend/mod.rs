@@ -128,7 +128,6 @@ impl Friends {
     }
 
     /// The friend's DHT key of this run, if it is known.
-    #[cfg(test)]
     pub(crate) fn dht_key_of(&self, friend: &PublicKey) -> Option<PublicKey> {
         self.contacts.get(friend)?.dht_key()
     }
@@ -171,7 +170,6 @@ impl Friends {
     }
 
     /// A relay does, or does no longer, reach the node with this DHT key.
-    #[allow(dead_code, reason = "the pool of relays says so, once the stack has one")]
     pub(crate) fn relayed(&mut self, now: Time, dht_key: PublicKey, relayed: bool) {
         let Some(friend) = self.owner_of(&dht_key) else { return };
         let Some(contact) = self.contacts.get_mut(&friend) else { return };

@@ -11,15 +11,21 @@ use crate::drops::DropReason;
 use crate::event::Event;
 use crate::friend::{Action, Friends};
 use crate::onion::client::{FirstHop, OnionClient, OnionClientConfig, OnionClientEvent};
+use crate::relay::Proxy;
+use crate::relay::pool::Pool;
 use crate::session::Search;
 use crate::wire::address::Protocol;
-use crate::wire::friend::{DHT_KEY_ANNOUNCE, MAX_FRIEND_REQUEST};
-use crate::wire::{Address, KeyPair, PackedNode, PublicKey, Rng, Time, ToxId};
+use crate::wire::friend::{DHT_KEY_ANNOUNCE, MAX_FRIEND_REQUEST, SHARE_RELAYS, SharedRelays};
+use crate::wire::{Address, Decode, KeyPair, PackedNode, PublicKey, Rng, Time, ToxId};
 
 /// What friends are told of where we are is looked at this often.
 const OWN_NODES_INTERVAL: Duration = Duration::from_secs(5);
 /// Nodes that friends are told of (Tox Reference, "DHT public key packet").
 const OWN_NODES: usize = 4;
+/// Relays among them.
+const OWN_RELAYS: usize = 2;
+/// Nodes to begin with that are remembered.
+const MAX_ENTRIES: usize = 32;
 /// Nodes for paths are offered at most this often.
 const OFFER_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -28,9 +34,12 @@ const OFFER_INTERVAL: Duration = Duration::from_millis(100);
 pub(super) struct Person {
     pub(super) client: OnionClient,
     pub(super) friends: Friends,
+    pub(super) pool: Pool,
+    /// Nodes that we were told to begin with: for the onion through relays.
+    pub(super) entries: Vec<(PublicKey, Address)>,
     nospam: [u8; 4],
-    own_nodes_at: Time,
-    offer_at: Time,
+    pub(super) own_nodes_at: Time,
+    pub(super) offer_at: Time,
 }
 
 impl Person {
@@ -39,11 +48,20 @@ impl Person {
         dht_key: PublicKey,
         mut rng: Rng,
         config: OnionClientConfig,
+        proxy: Option<Proxy>,
         now: Time,
     ) -> Self {
         let nospam = rng.bytes();
         let client = OnionClient::new(identity, dht_key, rng.child("onion client"), config);
-        Self { client, friends: Friends::default(), nospam, own_nodes_at: now, offer_at: now }
+        Self {
+            client,
+            friends: Friends::default(),
+            pool: Pool::new(rng.child("relays"), proxy),
+            entries: Vec::new(),
+            nospam,
+            own_nodes_at: now,
+            offer_at: now,
+        }
     }
 
     /// True if the onion's client lacks nodes for its paths.
@@ -54,9 +72,8 @@ impl Person {
     /// When something is due.
     pub(super) fn deadline(&self) -> Option<Time> {
         let offer = self.wants_nodes().then_some(self.offer_at);
-        let parts =
-            [self.client.deadline(), self.friends.deadline(), offer, Some(self.own_nodes_at)];
-        parts.into_iter().flatten().min()
+        let parts = [self.client.deadline(), self.friends.deadline(), self.pool.deadline()];
+        parts.into_iter().chain([offer, Some(self.own_nodes_at)]).flatten().min()
     }
 }
 
@@ -135,8 +152,10 @@ impl Stack {
             person.client.offer_path_nodes(now, self.dht.close_nodes());
         }
         if person.own_nodes_at <= now {
+            self.choose_onion_way(now);
             self.tell_own_nodes(now);
         }
+        self.advance_relayed(now);
         self.take_findings(now);
         self.run_actions(now);
         self.send_onion_packets(now);
@@ -151,7 +170,8 @@ impl Stack {
         near.sort_by_key(|(other, _)| key.distance(other));
         let near =
             near.iter().filter_map(|(key, address)| Some(PackedNode::udp(address.as_udp()?, *key)));
-        let nodes: Vec<PackedNode> = near.take(OWN_NODES).collect();
+        let relays = person.pool.relays_to_share().into_iter().take(OWN_RELAYS);
+        let nodes: Vec<PackedNode> = relays.chain(near).take(OWN_NODES).collect();
         person.client.set_own_nodes(now, &nodes);
     }
 
@@ -189,8 +209,17 @@ impl Stack {
         match action {
             Action::Seek { dht_key } => {
                 self.dht.add_friend(&mut self.base.context(now), dht_key);
+                if let Some(person) = &mut self.person {
+                    person.pool.add_peer(&mut self.base.context(now), dht_key);
+                }
+                self.hint_relays(now, dht_key, &[]);
             }
-            Action::Leave { dht_key } => self.dht.remove_friend(&dht_key),
+            Action::Leave { dht_key } => {
+                self.dht.remove_friend(&dht_key);
+                if let Some(person) = &mut self.person {
+                    person.pool.remove_peer(&mut self.base.context(now), dht_key);
+                }
+            }
             Action::Hint { dht_key, nodes } => {
                 let is_udp = |node: &&PackedNode| node.endpoint.protocol == Protocol::Udp;
                 let near: Vec<(PublicKey, Address)> = nodes
@@ -199,6 +228,7 @@ impl Stack {
                     .map(|node| (node.key, Address::udp(node.endpoint.address)))
                     .collect();
                 self.dht.hint_friend(&mut self.base.context(now), &dht_key, &near);
+                self.hint_relays(now, dht_key, &nodes);
             }
             Action::Connect { friend, dht_key, address, relayed } => {
                 let mut env = self.base.env(now, self.dht.keys());
@@ -215,7 +245,7 @@ impl Stack {
                     person.client.set_friend_online(now, &friend, online);
                 }
             }
-            Action::ShareRelays { friend: _ } => {}
+            Action::ShareRelays { friend } => self.share_relays(now, friend),
         }
     }
 
@@ -232,7 +262,9 @@ impl Stack {
         while let Some((hop, packet)) = person.client.poll_transmit() {
             match hop {
                 FirstHop::Udp(address) => self.base.context(now).transmit(address, packet),
-                FirstHop::Relay(_) => self.base.drops.count(DropReason::NoRoute),
+                FirstHop::Relay(relay) => {
+                    person.pool.send_onion(&mut self.base.context(now), relay, &packet);
+                }
             }
         }
     }
@@ -245,10 +277,32 @@ impl Stack {
             Event::SessionDown { peer, .. } => person.friends.down(now, *peer),
             Event::PeerDhtKey { peer, dht_key } => person.friends.learnt(now, *peer, *dht_key, &[]),
             Event::ConnectFailed { peer, .. } => return !person.friends.failed(now, *peer),
-            Event::DhtConnected => person.offer_at = now,
+            Event::DhtConnected => {
+                person.offer_at = now;
+                person.own_nodes_at = now;
+            }
+            Event::Packet { peer, id: SHARE_RELAYS, data } => {
+                let relays = SharedRelays::from_bytes(data);
+                let dht_key = person.friends.dht_key_of(peer);
+                if let (Ok(relays), Some(dht_key)) = (relays, dht_key) {
+                    let relays: Vec<PackedNode> = relays.iter().collect();
+                    person.friends.learnt(now, *peer, dht_key, &relays);
+                }
+                return false;
+            }
             _ => {}
         }
         true
+    }
+
+    /// Remembers a node that we were told to begin with.
+    pub(super) fn remember_entry(&mut self, key: PublicKey, address: Address) {
+        if let Some(person) = &mut self.person
+            && person.entries.len() < MAX_ENTRIES
+            && !person.entries.contains(&(key, address))
+        {
+            person.entries.push((key, address));
+        }
     }
 
     /// The DHT found a friend's node.

@@ -224,7 +224,6 @@ impl OnionClient {
 
     /// The relays through which everything goes from now on, by their keys: those that we are
     /// connected to, while UDP is not to be had. None: everything goes by UDP.
-    #[allow(dead_code, reason = "the pool of relays says so, once the stack has one")]
     pub(crate) fn set_relays(&mut self, now: Time, relays: &[PublicKey]) {
         if self.courier.relays != relays {
             self.courier.relays = relays.to_vec();
