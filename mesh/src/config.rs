@@ -49,6 +49,9 @@ pub struct Config {
     /// Hand up packets of sessions that are no channel's as [`Event::Packet`](crate::Event::Packet):
     /// for those who speak to Tox clients.
     pub custom_packets: bool,
+    /// Be a TCP relay for whoever connects to the driver's listeners. Its clients know it by the DHT
+    /// key.
+    pub relay_server: bool,
     /// Let a person's onion paths have fewer than three distinct nodes where no more are known: for
     /// networks of two or three nodes, which hide nobody.
     pub allow_short_paths: bool,
@@ -77,6 +80,7 @@ impl Default for Config {
             channel_queue: 4 << 20,
             max_channels: 32,
             custom_packets: false,
+            relay_server: false,
             allow_short_paths: false,
             proxy: None,
             epoch: Duration::ZERO,

@@ -1,6 +1,7 @@
 //! The mesh as one value: DHT, sessions and channels behind one [`Machine`].
 
 mod person;
+mod relay_server;
 mod relayed;
 
 use core::convert::Infallible;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use ring::hmac;
 
 use self::person::Person;
+use self::relay_server::RelayServer;
 use crate::channel::ChannelId;
 use crate::config::Config;
 use crate::crypto::Keys;
@@ -39,6 +41,7 @@ pub struct Stack {
     dht: Dht,
     onion: Onion,
     sessions: Sessions,
+    relay_server: RelayServer,
     person: Option<Box<Person>>,
     /// Lookups that sessions wait for.
     searches: BTreeMap<LookupId, PublicKey>,
@@ -89,6 +92,7 @@ impl Stack {
         let onion = Onion::new(rng.child("onion"), now);
         let sessions = Sessions::new(&mut rng.child("pace"));
         let group_key = rng.child("network group").bytes();
+        let relay_server = RelayServer::new(&config, &rng);
         let base = Base::new(config, identity, rng.child("session"));
         Self {
             public_key,
@@ -97,6 +101,7 @@ impl Stack {
             dht,
             onion,
             sessions,
+            relay_server,
             person: None,
             searches: BTreeMap::new(),
             group_key,
@@ -307,7 +312,8 @@ impl Stack {
     /// When something is due that nobody else brings about.
     fn deadline(&self) -> Option<Time> {
         let person = self.person.as_ref().and_then(|person| person.deadline());
-        self.dht.deadline().into_iter().chain(self.sessions.deadline()).chain(person).min()
+        let parts = [self.dht.deadline(), self.sessions.deadline(), self.relay_server.deadline(), person];
+        parts.into_iter().flatten().min()
     }
 
     /// Runs what is due and gathers what happened.
@@ -322,6 +328,7 @@ impl Stack {
         while let Some(event) = self.dht.poll_event() {
             self.handle_dht_event(now, event);
         }
+        self.advance_relay_server(now);
         self.advance_person(now);
     }
 }
@@ -356,15 +363,20 @@ impl Machine for Stack {
                 self.handle_onion_answer(now, FirstHop::Udp(from), datagram);
             }
             Some(&kind) if Onion::handles(kind) => {
-                self.onion.handle(&mut self.base.context(now), &mut self.dht, from, datagram);
+                let mut cx = self.base.context(now);
+                let relayed = self.onion.handle(&mut cx, &mut self.dht, from, datagram);
+                if let Some(response) = relayed {
+                    self.relay_server.respond_onion(&mut cx, &response);
+                }
             }
             _ => self.dht.handle(&mut self.base.context(now), from, datagram),
         }
     }
 
     fn handle_stream(&mut self, now: Time, stream: StreamId, event: StreamEvent<'_>) {
-        if let StreamId::Outgoing(number) = stream {
-            self.handle_relay_stream(now, number, event);
+        match stream {
+            StreamId::Outgoing(number) => self.handle_relay_stream(now, number, event),
+            StreamId::Incoming(number) => self.handle_client_stream(now, number, event),
         }
     }
 

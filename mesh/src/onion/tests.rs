@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::Onion;
+use super::{Onion, RelayedResponse};
 use crate::dht::{Dht, DhtConfig};
 use crate::drops::{DropReason, Drops};
 use crate::outbox::{Context, Outbox};
-use crate::wire::address::IpPort;
+use crate::relay::server::ClientId;
+use crate::wire::address::{IpPort, Protocol};
 use crate::wire::onion::{
-    ANNOUNCE_REQUEST, AnnounceRequest, AnnounceRequestHeader, AnnounceResponse,
+    ANNOUNCE_REQUEST, ANNOUNCE_RESPONSE, AnnounceRequest, AnnounceRequestHeader, AnnounceResponse,
     AnnounceResponseHeader, DATA_RESPONSE, DataRequestHeader, DataResponseHeader, Hop, LastLayer,
     Layer, OnionData, ReturnPath, SendHeader, Stored,
 };
-use crate::wire::{Address, Decode, Encode, KeyPair, Nonce, PublicKey, Rng, Time};
+use crate::wire::{Address, Decode, Encode, KeyPair, Nonce, PublicKey, Rng, SharedKey, Time};
 
 struct Server {
     dht: Dht,
@@ -27,6 +28,8 @@ struct World {
     rng: Rng,
     servers: BTreeMap<Address, Server>,
     arrived: Vec<(Address, Vec<u8>)>,
+    /// What came back for clients of relays.
+    relayed: Vec<RelayedResponse>,
 }
 
 fn address(number: u8) -> Address {
@@ -52,7 +55,7 @@ impl World {
             (address(number), Server { dht, onion, key, drops: Drops::default() })
         });
         let servers = servers.collect();
-        Self { now, rng, servers, arrived: Vec::new() }
+        Self { now, rng, servers, arrived: Vec::new(), relayed: Vec::new() }
     }
 
     fn key(&self, number: u8) -> PublicKey {
@@ -74,7 +77,8 @@ impl World {
             let mut outbox = Outbox::default();
             let (now, drops) = (self.now, &mut server.drops);
             let mut cx = Context { now, outbox: &mut outbox, drops };
-            server.onion.handle(&mut cx, &mut server.dht, from, &mut datagram);
+            let relayed = server.onion.handle(&mut cx, &mut server.dht, from, &mut datagram);
+            self.relayed.extend(relayed);
             while let Some((next, datagram)) = outbox.pop() {
                 flying.push((to, next, datagram));
             }
@@ -83,6 +87,14 @@ impl World {
 
     /// Wraps `request` for node [`END`] in three layers.
     fn wrap(&mut self, request: &[u8]) -> Vec<u8> {
+        let (nonce, path, second) = self.inner_layers(request);
+        let layer = Layer { next: endpoint(2), key: path[1].0, boxed: &second };
+        let header = SendHeader { hop: Hop::First, nonce, key: path[0].0 };
+        header.seal(&path[0].1, &layer, &ReturnPath::EMPTY)
+    }
+
+    /// The box for the second hop, and the keys of all three.
+    fn inner_layers(&mut self, request: &[u8]) -> (Nonce, Vec<(PublicKey, SharedKey)>, Vec<u8>) {
         let nonce = Nonce::generate(&mut self.rng);
         let path: Vec<_> = (1..=3)
             .map(|hop| {
@@ -95,9 +107,7 @@ impl World {
         let third = path[2].1.seal(&nonce, &last.to_bytes());
         let layer = Layer { next: endpoint(3), key: path[2].0, boxed: &third };
         let second = path[1].1.seal(&nonce, &layer.to_bytes());
-        let layer = Layer { next: endpoint(2), key: path[1].0, boxed: &second };
-        let header = SendHeader { hop: Hop::First, nonce, key: path[0].0 };
-        header.seal(&path[0].1, &layer, &ReturnPath::EMPTY)
+        (nonce, path, second)
     }
 
     /// Sends a request through the path; what came back to its owner.
@@ -208,6 +218,42 @@ fn what_does_not_open_or_leads_nowhere_is_counted() {
     world.deliver(address(2), address(1), vec![ANNOUNCE_REQUEST; 100]);
     assert_eq!(world.drops(1, DropReason::Truncated), 1);
     assert!(world.arrived.is_empty());
+}
+
+#[test]
+fn a_relay_is_the_first_hop_of_its_clients_paths() {
+    let mut world = World::new();
+    let (alice, shared) = (world.pair(), world.key(END));
+    let shared = alice.secret.shared_key(&shared);
+    let nonce = Nonce::generate(&mut world.rng);
+    let header = AnnounceRequestHeader { extended: false, nonce, requester: alice.public };
+    let (ping_id, target) = ([0; 32], alice.public);
+    let request =
+        AnnounceRequest { ping_id, target, data_key: ZERO, sendback: [7; 8], extra: &[] };
+    let (nonce, path, second) = world.inner_layers(&header.seal(&shared, &request));
+    let header = SendHeader { hop: Hop::Second, nonce, key: path[1].0 };
+    let client = ClientId(u64::MAX);
+    let mut send = |world: &mut World, next: IpPort| {
+        let relay = world.servers.get_mut(&address(1)).unwrap();
+        let mut outbox = Outbox::default();
+        let drops = &mut relay.drops;
+        let mut cx = Context { now: world.now, outbox: &mut outbox, drops };
+        relay.onion.send_for_client(&mut cx, (client, &address(0)), header, (&next, &second));
+        while let Some((next, datagram)) = outbox.pop() {
+            world.deliver(address(1), next, datagram);
+        }
+    };
+    send(&mut world, endpoint(2));
+    let [RelayedResponse { client: to, response }] = &mut world.relayed[..] else {
+        panic!("{:?}", world.relayed);
+    };
+    assert_eq!((*to, response[0]), (client, ANNOUNCE_RESPONSE));
+    let (header, boxed) = AnnounceResponseHeader::split(response).unwrap();
+    assert!(shared.open_in_place(&header.nonce, boxed).is_ok());
+    assert!(world.arrived.is_empty());
+    send(&mut world, IpPort::udp(([192, 168, 0, 1], 53).into()));
+    send(&mut world, IpPort { protocol: Protocol::Tcp, ..endpoint(2) });
+    assert_eq!((world.relayed.len(), world.drops(1, DropReason::Refused)), (1, 2));
 }
 
 #[test]

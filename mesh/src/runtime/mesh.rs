@@ -79,6 +79,7 @@ pub struct MeshBuilder {
     bootstrap: Vec<(Address, PublicKey)>,
     udp: Option<SocketAddr>,
     transports: Vec<Box<dyn Transport>>,
+    relay_ports: Vec<u16>,
 }
 
 impl Default for MeshBuilder {
@@ -89,6 +90,7 @@ impl Default for MeshBuilder {
             bootstrap: Vec::new(),
             udp: Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
             transports: Vec::new(),
+            relay_ports: Vec::new(),
         }
     }
 }
@@ -133,6 +135,14 @@ impl MeshBuilder {
     #[must_use]
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transports.push(Box::new(transport));
+        self
+    }
+
+    /// The TCP ports at which this node is a relay for others, on the interfaces of its UDP address;
+    /// 0 means any free one. None by default.
+    #[must_use]
+    pub fn relay_ports(mut self, ports: Vec<u16>) -> Self {
+        self.relay_ports = ports;
         self
     }
 

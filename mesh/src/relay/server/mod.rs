@@ -58,6 +58,8 @@ pub(crate) enum ServerEvent {
     OnionRequest {
         /// Whose; its answer goes to [`Server::respond_onion`].
         client: ClientId,
+        /// Whence the client is connected; the port says nothing.
+        from: Address,
         /// The nonce of the two layers that are left.
         nonce: Nonce,
         /// The second hop.

@@ -34,14 +34,10 @@ impl Server {
             RelayPacket::Pong { id } => self.handle_pong(cx, number, id),
             RelayPacket::OobSend { to, data } => self.handle_oob(cx, number, to, data),
             RelayPacket::OnionRequest { nonce, next, key, boxed } => {
-                let boxed = boxed.to_vec();
-                self.events.push_back(ServerEvent::OnionRequest {
-                    client,
-                    nonce,
-                    next,
-                    key,
-                    boxed,
-                });
+                let Some(link) = self.links.get(&number) else { return Ok(()) };
+                let (from, boxed) = (link.from, boxed.to_vec());
+                let request = ServerEvent::OnionRequest { client, from, nonce, next, key, boxed };
+                self.events.push_back(request);
                 Ok(())
             }
             RelayPacket::ForwardRequest { to, data } => {
