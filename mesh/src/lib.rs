@@ -17,7 +17,6 @@ mod nat;
 mod onion;
 mod outbox;
 mod path;
-#[cfg_attr(not(test), allow(dead_code, reason = "the stack composes it with the friends"))]
 mod relay;
 #[cfg(feature = "runtime")]
 pub mod runtime;

@@ -312,7 +312,8 @@ impl Stack {
     /// When something is due that nobody else brings about.
     fn deadline(&self) -> Option<Time> {
         let person = self.person.as_ref().and_then(|person| person.deadline());
-        let parts = [self.dht.deadline(), self.sessions.deadline(), self.relay_server.deadline(), person];
+        let parts =
+            [self.dht.deadline(), self.sessions.deadline(), self.relay_server.deadline(), person];
         parts.into_iter().flatten().min()
     }
 

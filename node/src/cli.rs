@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
-use toktok_mesh::PublicKey;
+use toktok_mesh::{Proxy, PublicKey};
 
 use crate::api::{client, person_client};
 use crate::error::NodeError;
@@ -70,6 +70,16 @@ pub(crate) struct RunArgs {
     /// The UDP port; 0 means any free one. `off` means that the node serves nobody.
     #[arg(long, default_value = "33445", value_name = "PORT|off", overrides_with = "udp_port")]
     pub(crate) udp_port: UdpPort,
+    /// A TCP port at which to be a relay for those without UDP; 0 means any free one. May be given
+    /// several times.
+    #[arg(long, value_name = "PORT")]
+    pub(crate) tcp_relay_port: Vec<u16>,
+    /// A TCP relay for you as a person; may be given several times.
+    #[arg(long, value_name = "HOST:PORT:KEYHEX")]
+    pub(crate) tcp_relay: Vec<BootstrapNode>,
+    /// A proxy for you as a person: `socks5://HOST:PORT` or `http://HOST:PORT`. There is no UDP then.
+    #[arg(long, value_name = "URL")]
+    pub(crate) proxy: Option<ProxyUrl>,
     /// Let onion paths be shorter than three nodes where no more are known: for very small networks.
     #[arg(long)]
     pub(crate) allow_short_paths: bool,
@@ -227,6 +237,27 @@ pub(crate) struct TextArgs {
     pub(crate) client: Client,
     /// The text.
     pub(crate) text: String,
+}
+
+/// A proxy as people write it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct ProxyUrl(pub(crate) Proxy);
+
+impl FromStr for ProxyUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (scheme, endpoint) =
+            text.split_once("://").ok_or("expected socks5://HOST:PORT or http://HOST:PORT")?;
+        let mut found = std::net::ToSocketAddrs::to_socket_addrs(endpoint)
+            .map_err(|error| format!("the proxy's address {endpoint}: {error}"))?;
+        let address = found.next().ok_or_else(|| format!("{endpoint} has no address"))?;
+        match scheme {
+            "socks5" => Ok(Self(Proxy::Socks5(address))),
+            "http" => Ok(Self(Proxy::Http(address))),
+            _ => Err(format!("{scheme} is no kind of proxy: use socks5 or http")),
+        }
+    }
 }
 
 /// A UDP port, or none.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use toktok_mesh::runtime::system_rng;
+use toktok_mesh::runtime::{bind_relays, system_rng};
 use toktok_mesh::{Address, NodeKey, PublicKey};
 use toktok_tdc::engine::{ChildExecutor, Executor, Lie, LyingExecutor};
 use toktok_tdc::job::{Boundary, Limits, Split};
@@ -58,6 +58,8 @@ pub struct NodeConfig {
     pub udp: SocketAddr,
     /// Nodes to begin with.
     pub bootstrap: Vec<(Address, PublicKey)>,
+    /// TCP ports at which to be a relay for others; 0 means any free one.
+    pub relay_ports: Vec<u16>,
     /// Disk space given to the network, in bytes.
     pub give: u64,
     /// Work units run at once for others.
@@ -75,6 +77,7 @@ impl NodeConfig {
             blocks,
             udp: SocketAddr::from(([0, 0, 0, 0], 0)),
             bootstrap: Vec::new(),
+            relay_ports: Vec::new(),
             give: DEFAULT_GIVE,
             slots: 1,
             fault: None,
@@ -104,6 +107,7 @@ pub struct ComputeRequest {
 pub struct Node {
     tdc: Tdc,
     udp_port: u16,
+    relay_ports: Vec<u16>,
 }
 
 impl fmt::Debug for Node {
@@ -128,12 +132,15 @@ impl Node {
         let donation = Donation { slots: config.slots, ..Donation::default() };
         let mut builder =
             Tdc::builder(config.key, Box::new(store), executor).donation(donation).udp(config.udp);
+        let relays = bind_relays(config.udp.ip(), &config.relay_ports).await;
+        let (listeners, relay_ports) = relays.map_err(|error| start(&error))?;
+        builder = builder.relays(listeners);
         for (address, key) in config.bootstrap {
             builder = builder.bootstrap(address, key);
         }
         let tdc = builder.spawn().await.map_err(|error| start(&error))?;
         let udp = tdc.addresses().first().and_then(Address::as_udp);
-        Ok(Self { udp_port: udp.map_or(0, |address| address.port()), tdc })
+        Ok(Self { relay_ports, udp_port: udp.map_or(0, |address| address.port()), tdc })
     }
 
     /// The key under which others reach this node.
@@ -144,6 +151,11 @@ impl Node {
     /// The UDP port that it is bound to.
     pub const fn udp_port(&self) -> u16 {
         self.udp_port
+    }
+
+    /// The TCP ports at which it is a relay.
+    pub fn relay_ports(&self) -> &[u16] {
+        &self.relay_ports
     }
 
     /// The layers beneath, for what this front door does not offer.

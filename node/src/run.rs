@@ -22,7 +22,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), NodeError> {
     start_log();
     let dir = DataDir::open(&args.data_dir)?;
     let mut rng = system_rng().map_err(|error| NodeError::Start(error.to_string()))?;
-    let node = match args.udp_port.0 {
+    let node = match args.udp_port.0.filter(|_| args.proxy.is_none()) {
         Some(port) => {
             let config = provider(&args, port, dir.node_key(&mut rng)?, dir.blocks());
             Some(Node::start(config).await?)
@@ -53,6 +53,7 @@ fn provider(args: &RunArgs, port: u16, key: NodeKey, blocks: PathBuf) -> NodeCon
     let mut config = NodeConfig::new(key, blocks);
     config.udp = SocketAddr::new(args.bind, port);
     config.bootstrap = entries(args);
+    config.relay_ports = args.tcp_relay_port.clone();
     config.give = args.give.saturating_mul(1 << 20);
     config.slots = args.slots;
     config.fault = args.fault;
@@ -62,7 +63,10 @@ fn provider(args: &RunArgs, port: u16, key: NodeKey, blocks: PathBuf) -> NodeCon
 /// What the person's core is started with.
 fn person(args: &RunArgs, dir: &DataDir) -> PersonConfig {
     let mut config = PersonConfig::new(dir.root().to_owned());
-    config.udp = SocketAddr::new(args.bind, 0);
+    let has_udp = args.udp_port.0.is_some() && args.proxy.is_none();
+    config.udp = has_udp.then(|| SocketAddr::new(args.bind, 0));
+    config.relays = args.tcp_relay.iter().map(|relay| (relay.address, relay.key)).collect();
+    config.proxy = args.proxy.map(|proxy| proxy.0);
     config.bootstrap = entries(args);
     config.allow_short_paths = args.allow_short_paths;
     config.auto_accept = args.auto_accept;
@@ -78,13 +82,15 @@ fn entries(args: &RunArgs) -> Vec<(Address, PublicKey)> {
 async fn announce(args: &RunArgs, cores: &Cores, api: SocketAddr) -> Result<(), NodeError> {
     let key = cores.node.as_ref().map(|node| node.key().to_string());
     let port = cores.node.as_ref().map(Node::udp_port);
+    let relay_ports: Vec<u16> =
+        cores.node.iter().flat_map(|node| node.relay_ports()).copied().collect();
     let tox_id = cores.person.tox_id().await?;
     if args.json {
         output::json(&json!({
             "node_key": key,
             "tox_id": tox_id,
             "udp_port": port,
-            "tcp_relay_ports": Vec::<u16>::new(),
+            "tcp_relay_ports": relay_ports,
             "api": api.to_string(),
         }));
         return Ok(());

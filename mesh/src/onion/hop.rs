@@ -1,8 +1,6 @@
 //! A hop of other people's paths: one layer off on the way out, one box off on the way back.
 
-use super::{
-    Handled, Onion, RelayedResponse, packed, packed_client, unpacked, unpacked_client,
-};
+use super::{Handled, Onion, RelayedResponse, packed, packed_client, unpacked, unpacked_client};
 use crate::dht::{Dht, is_reachable};
 use crate::drops::DropReason;
 use crate::outbox::Context;

@@ -228,8 +228,7 @@ fn a_relay_is_the_first_hop_of_its_clients_paths() {
     let nonce = Nonce::generate(&mut world.rng);
     let header = AnnounceRequestHeader { extended: false, nonce, requester: alice.public };
     let (ping_id, target) = ([0; 32], alice.public);
-    let request =
-        AnnounceRequest { ping_id, target, data_key: ZERO, sendback: [7; 8], extra: &[] };
+    let request = AnnounceRequest { ping_id, target, data_key: ZERO, sendback: [7; 8], extra: &[] };
     let (nonce, path, second) = world.inner_layers(&header.seal(&shared, &request));
     let header = SendHeader { hop: Hop::Second, nonce, key: path[1].0 };
     let client = ClientId(u64::MAX);

@@ -55,6 +55,7 @@ impl Input {
     }
 
     /// Bytes that wait.
+    #[cfg_attr(not(test), allow(dead_code, reason = "tests look at it"))]
     pub(super) fn len(&self) -> usize {
         self.bytes.len() - self.read
     }

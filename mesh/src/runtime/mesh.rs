@@ -3,12 +3,13 @@
 mod dispatch;
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use thiserror::Error;
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use self::dispatch::Dispatch;
@@ -39,6 +40,16 @@ pub enum SpawnError {
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
+    /// A relay's port cannot be had.
+    #[error(
+        "cannot be a TCP relay at port {port}: {source}. Choose another port, or 0 for any free one"
+    )]
+    Relay {
+        /// The port.
+        port: u16,
+        /// What the system said.
+        source: std::io::Error,
+    },
 }
 
 /// A session or a channel could not be had.
@@ -156,19 +167,41 @@ impl MeshBuilder {
             transports.insert(0, Box::new(UdpTransport::bind(udp)?));
         }
         let addresses = transports.iter().map(|transport| transport.local_address()).collect();
+        let ip = self.udp.map_or(Ipv4Addr::UNSPECIFIED.into(), |udp| udp.ip());
+        let (listeners, relay_ports) = bind_relays(ip, &self.relay_ports).await?;
+        let config = Config { relay_server: !listeners.is_empty(), ..self.config };
         let mut rng = system_rng()?;
         let keys = self.keys.unwrap_or_else(|| KeyPair::generate(&mut rng));
         let clock = Clock::start();
         let key = keys.public;
-        let mut stack = Stack::new(self.config, keys, rng, clock.now());
+        let mut stack = Stack::new(config, keys, rng, clock.now());
         for (address, key) in self.bootstrap {
             stack.bootstrap(clock.now(), address, key);
         }
         let (dispatch, sink) = Dispatch::new();
-        let handle = Driver::new(stack, clock, transports).on_event(sink).spawn();
+        let handle = Driver::new(stack, clock, transports).listen(listeners).on_event(sink).spawn();
         dispatch.attach(handle.clone());
-        Ok(Mesh { handle, dispatch, key, addresses })
+        Ok(Mesh { handle, dispatch, key, addresses, relay_ports })
     }
+}
+
+/// Listens at the TCP ports of a relay, 0 meaning any free one; the listeners, and the ports that they
+/// have.
+///
+/// # Errors
+/// [`SpawnError::Relay`] if a port cannot be had.
+pub async fn bind_relays(
+    ip: IpAddr,
+    ports: &[u16],
+) -> Result<(Vec<TcpListener>, Vec<u16>), SpawnError> {
+    let (mut listeners, mut bound) = (Vec::new(), Vec::new());
+    for &port in ports {
+        let error = |source| SpawnError::Relay { port, source };
+        let listener = TcpListener::bind((ip, port)).await.map_err(error)?;
+        bound.push(listener.local_addr().map_err(error)?.port());
+        listeners.push(listener);
+    }
+    Ok((listeners, bound))
 }
 
 /// A running node of the mesh. Cheap to clone; it stops when the last handle of it is dropped.
@@ -178,6 +211,7 @@ pub struct Mesh {
     dispatch: Dispatch,
     key: PublicKey,
     addresses: Vec<Address>,
+    relay_ports: Vec<u16>,
 }
 
 impl Mesh {
@@ -189,6 +223,11 @@ impl Mesh {
     /// The key under which others reach this node.
     pub const fn public_key(&self) -> PublicKey {
         self.key
+    }
+
+    /// The TCP ports at which it is a relay for others.
+    pub fn relay_ports(&self) -> &[u16] {
+        &self.relay_ports
     }
 
     /// The local addresses of its transports, UDP first.

@@ -13,6 +13,7 @@ pub use driver::{Driver, Handle, IoReply, Stopped, WeakHandle};
 pub use entropy::{EntropyError, system_rng};
 pub use mesh::{
     Channel, ConnectFailure, Listener, Mesh, MeshBuilder, SendFailure, Session, SpawnError,
+    bind_relays,
 };
 pub use streams::{CONNECT_TIME, MAX_INCOMING_STREAMS};
 pub use transport::{Capabilities, MemoryNetwork, MemoryTransport, Transport, UdpTransport};

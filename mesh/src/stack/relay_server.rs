@@ -82,12 +82,7 @@ impl Stack {
             match event {
                 ServerEvent::OnionRequest { client, from, nonce, next, key, boxed } => {
                     let header = SendHeader { hop: Hop::Second, nonce, key };
-                    self.onion.send_for_client(
-                        &mut cx,
-                        (client, &from),
-                        header,
-                        (&next, &boxed),
-                    );
+                    self.onion.send_for_client(&mut cx, (client, &from), header, (&next, &boxed));
                 }
                 ServerEvent::ForwardRequest { .. } => cx.drop_packet(DropReason::Refused),
             }

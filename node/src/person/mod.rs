@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, broadcast, mpsc};
 use toktok_mesh::messenger::{FileKind, FileOffer, MessageKind, Messenger};
 use toktok_mesh::runtime::{Clock, Driver, Handle, Transport, UdpTransport, system_rng};
-use toktok_mesh::{Address, Config, KeyPair, PublicKey, Time};
+use toktok_mesh::{Address, Config, KeyPair, Proxy, PublicKey, Time};
 use toktok_wire::ToxId;
 use toktok_wire::save::Save;
 
@@ -40,8 +40,12 @@ const MAX_REQUESTS: usize = 32;
 pub struct PersonConfig {
     /// The node's folder.
     pub folder: PathBuf,
-    /// The UDP address to bind.
-    pub udp: SocketAddr,
+    /// The UDP address to bind; without one there are TCP relays only.
+    pub udp: Option<SocketAddr>,
+    /// TCP relays to use, by their DHT keys.
+    pub relays: Vec<(SocketAddr, PublicKey)>,
+    /// The proxy to reach them through.
+    pub proxy: Option<Proxy>,
     /// Nodes to begin with.
     pub bootstrap: Vec<(Address, PublicKey)>,
     /// See [`Config::allow_short_paths`].
@@ -55,7 +59,9 @@ impl PersonConfig {
     pub fn new(folder: PathBuf) -> Self {
         Self {
             folder,
-            udp: SocketAddr::from(([0, 0, 0, 0], 0)),
+            udp: Some(SocketAddr::from(([0, 0, 0, 0], 0))),
+            relays: Vec::new(),
+            proxy: None,
             bootstrap: Vec::new(),
             allow_short_paths: false,
             auto_accept: false,
@@ -129,10 +135,12 @@ impl Person {
         let disk = Disk::default();
         disk.restore(store.places(), unfinished.transfers().map(|(_, transfer)| transfer));
         messenger.restore(unfinished);
-        let udp = UdpTransport::bind(config.udp).map_err(start_error)?;
         let (events, inbox) = mpsc::unbounded_channel();
         let worker = disk.clone();
-        let transports: Vec<Box<dyn Transport>> = vec![Box::new(udp)];
+        let mut transports: Vec<Box<dyn Transport>> = Vec::new();
+        if let Some(udp) = config.udp {
+            transports.push(Box::new(UdpTransport::bind(udp).map_err(start_error)?));
+        }
         let handle = Driver::new(messenger, clock, transports)
             .on_event(move |event| drop(events.send(event)))
             .on_io(move |request, reply| worker.run(request, reply))
@@ -350,6 +358,7 @@ impl Shared {
 fn messenger(config: &PersonConfig, save: &Save, rng: &toktok_mesh::Rng, now: Time) -> Messenger {
     let mut settings = Config::person();
     settings.allow_short_paths = config.allow_short_paths;
+    settings.proxy = config.proxy;
     settings.epoch = Duration::from_secs(log::seconds_since_1970());
     let dht = KeyPair::generate(&mut rng.child("the run's DHT key"));
     let mut messenger = Messenger::new(settings, save.keys.clone(), dht, rng.child("person"), now);
@@ -357,6 +366,9 @@ fn messenger(config: &PersonConfig, save: &Save, rng: &toktok_mesh::Rng, now: Ti
     let saved = save.nodes.iter().map(|node| (Address::udp(node.endpoint.address), node.key));
     for (address, key) in config.bootstrap.iter().copied().chain(saved) {
         messenger.stack_mut().bootstrap(now, address, key);
+    }
+    for (address, key) in &config.relays {
+        messenger.stack_mut().add_relay(now, *address, *key);
     }
     messenger
 }

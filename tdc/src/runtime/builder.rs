@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use tokio::net::TcpListener;
 use toktok_mesh::runtime::{Clock, Driver, IoReply, Transport, UdpTransport, system_rng};
 use toktok_tdfs::StartError;
 use toktok_tdfs::runtime::{Desk, HasTdfs, SpawnError, Tdfs, Worker, facts};
@@ -31,6 +32,7 @@ pub struct TdcBuilder {
     bootstrap: Vec<(Address, PublicKey)>,
     udp: Option<SocketAddr>,
     transports: Vec<Box<dyn Transport>>,
+    relays: Vec<TcpListener>,
 }
 
 impl fmt::Debug for TdcBuilder {
@@ -53,6 +55,7 @@ impl TdcBuilder {
             bootstrap: Vec::new(),
             udp: Some((Ipv4Addr::UNSPECIFIED, 0).into()),
             transports: Vec::new(),
+            relays: Vec::new(),
         }
     }
 
@@ -104,6 +107,14 @@ impl TdcBuilder {
         self
     }
 
+    /// Be a TCP relay for others at these listeners: see [`bind_relays`](toktok_mesh::runtime::bind_relays).
+    #[must_use]
+    pub fn relays(mut self, listeners: Vec<TcpListener>) -> Self {
+        self.config.tdfs.mesh.relay_server = !listeners.is_empty();
+        self.relays = listeners;
+        self
+    }
+
     /// Starts the node on the current tokio runtime.
     ///
     /// # Errors
@@ -126,6 +137,7 @@ impl TdcBuilder {
         let worker = Worker::start(self.store, desk.clone(), now).map_err(SpawnError::Thread)?;
         let (listener, told, executor) = (desk.clone(), jobs.clone(), self.executor);
         let handle = Driver::new(stack, clock, transports)
+            .listen(self.relays)
             .on_event(move |event| match event {
                 Event::Tdfs(event) => listener.handle_event(&event),
                 Event::Job(event) => told.handle_event(event),

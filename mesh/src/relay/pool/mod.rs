@@ -198,6 +198,7 @@ impl Pool {
     }
 
     /// Whether relays are needed to reach the peer. Connections that only sleeping peers use end.
+    #[cfg_attr(not(test), allow(dead_code, reason = "the stack keeps all ways warm"))]
     pub(crate) fn set_awake(&mut self, cx: &mut Context<'_>, peer: PublicKey, awake: bool) {
         if let Some(known) = self.peers.get_mut(&peer)
             && known.is_awake != awake
@@ -213,6 +214,7 @@ impl Pool {
     }
 
     /// True if a relay connects us with the peer.
+    #[cfg_attr(not(test), allow(dead_code, reason = "tests look at it"))]
     pub(crate) fn is_online(&self, peer: &PublicKey) -> bool {
         self.peers.get(peer).is_some_and(|peer| peer.online_count() > 0)
     }
@@ -256,6 +258,7 @@ impl Pool {
     }
 
     /// Has a relay forward `data` to a node. False as above.
+    #[cfg_attr(not(test), allow(dead_code, reason = "nobody asks for forwarding yet"))]
     pub(crate) fn send_forward(
         &mut self,
         cx: &mut Context<'_>,
@@ -295,6 +298,7 @@ impl Pool {
     }
 
     /// One of them at random.
+    #[cfg_attr(not(test), allow(dead_code, reason = "the onion's client chooses itself"))]
     pub(crate) fn random_onion_relay(&mut self) -> Option<PublicKey> {
         let usable = self.onion_relays();
         self.rng.choose(&usable).copied()
