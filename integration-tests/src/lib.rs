@@ -1,4 +1,9 @@
 //! Tests that cross layers or talk to foreign programs, and what they share.
 
+pub mod bootstrapd;
 pub mod foreign;
 pub mod hex;
+pub mod measure;
+pub mod namespace;
+pub mod proxy;
+pub mod tox_client;

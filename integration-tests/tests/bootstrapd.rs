@@ -1,12 +1,11 @@
 //! Debian's tox-bootstrapd as bootstrap node of ours.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use integration_tests::bootstrapd::{Bootstrapd, MOTD};
 use tokio::time::timeout;
 use toktok_mesh::{Address, Mesh, PublicKey};
 use toktok_wire::bootstrap_info::{BootstrapInfo, BootstrapInfoRequest};
@@ -16,76 +15,15 @@ use toktok_wire::{Decode, Encode};
 const NODES: usize = 6;
 /// All of them must have found all others by then; the machine may be busy.
 const LIMIT: Duration = Duration::from_secs(60);
-/// What the daemon says of itself.
-const MOTD: &str = "a node of Debian's";
 
-/// A running tox-bootstrapd, killed when dropped.
-struct Daemon {
-    process: Child,
-    _folder: tempfile::TempDir,
-    address: SocketAddr,
-    key: PublicKey,
+fn start() -> Bootstrapd {
+    Bootstrapd::start(Path::new(env!("CARGO_TARGET_TMPDIR")))
 }
 
-impl Daemon {
-    async fn start() -> Self {
-        let folder =
-            tempfile::tempdir_in(Path::new(env!("CARGO_TARGET_TMPDIR"))).expect("a folder");
-        let address = free_port();
-        let (config, log) = (folder.path().join("conf"), folder.path().join("log"));
-        std::fs::write(&config, settings(folder.path(), address.port())).expect("a file");
-        let process = Command::new("tox-bootstrapd")
-            .arg(format!("--config={}", config.display()))
-            .args(["--foreground", "--log-backend=stdout"])
-            .stdout(File::create(&log).expect("a file"))
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("tox-bootstrapd of Debian's toxcore-utils: `cargo xtask setup` installs it");
-        let unknown = PublicKey([0; 32]);
-        let mut daemon = Self { process, _folder: folder, address, key: unknown };
-        daemon.key = timeout(LIMIT, told_key(&log)).await.expect("it tells its key");
-        daemon
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// The key that the daemon writes into its log.
-async fn told_key(log: &Path) -> PublicKey {
-    loop {
-        let text = std::fs::read_to_string(log).expect("the log");
-        let key = text.lines().find_map(|line| line.strip_prefix("Public Key: "));
-        if let Some(key) = key.and_then(|key| key.trim().parse().ok()) {
-            return key;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-fn settings(folder: &Path, port: u16) -> String {
-    format!(
-        "port = {port}\nkeys_file_path = \"{0}/keys\"\npid_file_path = \"{0}/pid\"\n\
-         enable_ipv6 = false\nenable_ipv4_fallback = true\nenable_lan_discovery = false\n\
-         enable_tcp_relay = false\nenable_motd = true\nmotd = \"{MOTD}\"\n",
-        folder.display()
-    )
-}
-
-/// A port of the loopback interface that was free just now.
-fn free_port() -> SocketAddr {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    socket.local_addr().expect("its address")
-}
-
-async fn node(daemon: &Daemon) -> Mesh {
+async fn node(daemon: &Bootstrapd) -> Mesh {
     Mesh::builder()
         .udp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-        .bootstrap(Address::udp(daemon.address), daemon.key)
+        .bootstrap(Address::udp(daemon.udp()), daemon.key().parse().expect("a key"))
         .spawn()
         .await
         .expect("a node")
@@ -93,7 +31,7 @@ async fn node(daemon: &Daemon) -> Mesh {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_nodes_find_each_other_through_it() {
-    let daemon = Daemon::start().await;
+    let daemon = start();
     let mut nodes = Vec::new();
     for _ in 0..NODES {
         nodes.push(node(&daemon).await);
@@ -124,12 +62,12 @@ async fn find(mesh: &Mesh, key: PublicKey, limit: Instant) -> Address {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_answers_our_question_for_its_bootstrap_info() {
-    let daemon = Daemon::start().await;
+    let daemon = start();
     let socket = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket");
     let mut answer = [0; 2_048];
     let mut len = 0;
     for _ in 0..10 {
-        socket.send_to(&BootstrapInfoRequest.to_bytes(), daemon.address).await.expect("sent");
+        socket.send_to(&BootstrapInfoRequest.to_bytes(), daemon.udp()).await.expect("sent");
         if let Ok(received) = timeout(Duration::from_secs(3), socket.recv_from(&mut answer)).await {
             len = received.expect("received").0;
             break;

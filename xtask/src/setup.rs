@@ -72,7 +72,7 @@ fn build_needs() -> [Need; 3] {
     ]
 }
 
-fn test_needs() -> [Need; 5] {
+fn test_needs() -> [Need; 7] {
     [
         Need::new("gcc", "compiles the C peers of the tests", is_installed("gcc")),
         Need::new("pkg-config", "finds the libraries of the C peers", is_installed("pkg-config")),
@@ -91,6 +91,12 @@ fn test_needs() -> [Need; 5] {
             "has the tox-bootstrapd that bootstraps our nodes",
             is_installed("tox-bootstrapd"),
         ),
+        Need::new(
+            "util-linux",
+            "puts the peers of a test into a network of their own",
+            is_installed("unshare") && is_installed("nsenter"),
+        ),
+        Need::new("iproute2", "brings up the interfaces of such a network", is_installed("ip")),
     ]
 }
 
