@@ -5,5 +5,6 @@ pub mod foreign;
 pub mod hex;
 pub mod measure;
 pub mod namespace;
+pub mod our_client;
 pub mod proxy;
 pub mod tox_client;
