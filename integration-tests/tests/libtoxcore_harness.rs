@@ -11,8 +11,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use integration_tests::bootstrapd::Bootstrapd;
-use integration_tests::namespace::Namespace;
-use integration_tests::proxy::{Kind, Proxy};
 use integration_tests::tox_client::{self, ToxClient, meet};
 use serde_json::Value;
 
@@ -243,65 +241,4 @@ fn a_saved_client_comes_back_and_its_friend_meets_it_again() {
     let bob =
         ToxClient::start(folder(), "bob from the plain file", &["--load", plain.to_str().unwrap()]);
     assert_eq!(bob.address(), address);
-}
-
-#[test]
-fn friends_talk_through_tcp_relays_alone() {
-    let daemon = Bootstrapd::with_relay(folder());
-    talk_by_tcp(daemon.tcp(), daemon.key(), &[]);
-    let relay = integration_tests::bootstrapd::free_tcp_port().port().to_string();
-    let node = ToxClient::start(folder(), "relay", &["--tcp-port", &relay]);
-    talk_by_tcp(node.tcp(), node.dht(), &[]);
-}
-
-#[test]
-fn friends_talk_through_proxies() {
-    let daemon = Bootstrapd::with_relay(folder());
-    for (kind, name) in [(Kind::Socks5, "socks5"), (Kind::Http, "http")] {
-        let proxy = Proxy::start(kind);
-        let option = format!("{name}:127.0.0.1:{}", proxy.address().port());
-        talk_by_tcp(daemon.tcp(), daemon.key(), &["--proxy", &option]);
-        assert!(proxy.connections() >= 2, "{proxy:?}");
-        assert!(proxy.bytes() > 1_000, "{proxy:?}");
-    }
-}
-
-/// Two clients without UDP that know a relay meet and exchange a message.
-fn talk_by_tcp(relay: std::net::SocketAddr, key: &str, options: &[&str]) {
-    let options: Vec<&str> = options.iter().copied().chain(["--no-udp"]).collect();
-    let mut alice = ToxClient::start(folder(), "alice by TCP", &options);
-    let mut bob = ToxClient::start(folder(), "bob by TCP", &options);
-    for client in [&mut alice, &mut bob] {
-        client.relay(relay, key);
-    }
-    let (to_alice, to_bob) = (alice.key().to_owned(), bob.key().to_owned());
-    meet(&mut alice, &mut bob, relay, key);
-    alice.command(&format!("message {to_bob} over TCP"));
-    bob.wait("message", |event| event["text"] == "over TCP" && event["friend"] == *to_alice);
-    assert_eq!(
-        alice.drain("friend").iter().filter(|event| event["connection"] == "udp").count(),
-        0
-    );
-}
-
-#[test]
-fn a_namespace_counts_what_its_clients_send() {
-    let namespace = Namespace::new();
-    let program = tox_client::program(folder());
-    let start = |name| {
-        let mut command = namespace.command(program);
-        command.args(["--no-ipv6", "--no-lan"]);
-        ToxClient::spawn(name, command)
-    };
-    let (mut alice, mut bob) = (start("alice in a namespace"), start("bob in a namespace"));
-    assert_eq!(alice.udp().port(), 33445, "nobody else is there");
-    let (node, key) = (bob.udp(), bob.dht().to_owned());
-    alice.bootstrap(node, &key);
-    alice.wait("self", |event| event["connection"] == "udp");
-    bob.wait("self", |event| event["connection"] == "udp");
-    let before = namespace.traffic();
-    std::thread::sleep(Duration::from_secs(3));
-    let after = namespace.traffic();
-    assert!(after.bytes > before.bytes + 28, "{before:?} {after:?}");
-    println!("{before:?} {after:?}");
 }
