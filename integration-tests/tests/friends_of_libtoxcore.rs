@@ -7,14 +7,16 @@
     reason = "a test or a measurement: it says so and stops"
 )]
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Instant;
 
 use integration_tests::bootstrapd::Bootstrapd;
 use integration_tests::our_client::{OurClient, Settings};
+use integration_tests::proxy::{Kind, Proxy};
 use integration_tests::tox_client::ToxClient;
-use toktok_mesh::PublicKey;
 use toktok_mesh::messenger::{FileOutcome, MessageKind, MessengerEvent as Event, UserStatus};
+use toktok_mesh::{Mesh, PublicKey};
 
 fn folder() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR"))
@@ -211,4 +213,56 @@ fn through_a_tcp_relay_of_bootstrapd_only() {
     let friend = key(theirs.key());
     ours.call(move |it, _| it.send_message(friend, MessageKind::Normal, "by TCP")).unwrap();
     theirs.wait("message", |event| event["text"] == "by TCP");
+}
+
+/// A node of ours that is bootstrap node and TCP relay, and nobody's friend.
+fn our_node(runtime: &tokio::runtime::Runtime) -> (Mesh, SocketAddr, SocketAddr) {
+    let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let builder = Mesh::builder().udp(loopback).relay_ports(vec![0]);
+    let node = runtime.block_on(builder.spawn()).unwrap();
+    let udp = node.addresses()[0].as_udp().unwrap();
+    let relay = SocketAddr::from((Ipv4Addr::LOCALHOST, node.relay_ports()[0]));
+    (node, udp, relay)
+}
+
+#[test]
+fn through_our_tcp_relay_only() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (node, udp, relay) = our_node(&runtime);
+    let node_key = node.public_key().to_string();
+    let ours = OurClient::start("ours", Settings { udp: false, ..Settings::default() });
+    let mut theirs = ToxClient::start(folder(), "theirs", &["--no-udp", "--accept-friends"]);
+    ours.bootstrap(udp, &node_key);
+    ours.relay(relay, &node_key);
+    theirs.bootstrap(udp, &node_key);
+    theirs.relay(relay, &node_key);
+    befriend(&ours, &mut theirs);
+    let friend = key(theirs.key());
+    ours.call(move |it, _| it.send_message(friend, MessageKind::Normal, "by TCP")).unwrap();
+    theirs.wait("message", |event| event["text"] == "by TCP");
+    theirs.command(&format!("message {} by TCP too", ours.key()));
+    ours.wait("message", |it| {
+        matches!(it, Event::Message { text, .. } if text[..] == *b"by TCP too").then_some(())
+    });
+}
+
+#[test]
+fn through_proxies() {
+    for (kind, proxy_of) in [
+        (Kind::Socks5, toktok_mesh::Proxy::Socks5 as fn(SocketAddr) -> toktok_mesh::Proxy),
+        (Kind::Http, toktok_mesh::Proxy::Http),
+    ] {
+        let node = Bootstrapd::with_relay(folder());
+        let proxy = Proxy::start(kind);
+        let mut settings = Settings { udp: false, ..Settings::default() };
+        settings.config.proxy = Some(proxy_of(proxy.address()));
+        let ours = OurClient::start("ours", settings);
+        let mut theirs = ToxClient::start(folder(), "theirs", &["--no-udp", "--accept-friends"]);
+        ours.bootstrap(node.udp(), node.key());
+        ours.relay(node.tcp(), node.key());
+        theirs.bootstrap(node.udp(), node.key());
+        theirs.relay(node.tcp(), node.key());
+        befriend(&ours, &mut theirs);
+        assert!(proxy.connections() >= 1 && proxy.bytes() > 1_000, "{proxy:?}");
+    }
 }

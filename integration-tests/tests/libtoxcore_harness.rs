@@ -8,7 +8,6 @@
 )]
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use integration_tests::bootstrapd::Bootstrapd;
 use integration_tests::tox_client::{self, ToxClient, meet};
