@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use integration_tests::bootstrapd::Bootstrapd;
-use integration_tests::tox_client::{self, ToxClient, meet};
+use integration_tests::tox_client::{ToxClient, meet};
 use serde_json::Value;
 
 /// Long enough that a file is seen on its way.
