@@ -186,7 +186,8 @@ impl Run<'_> {
         let member = &mut self.members[index];
         member.starts += 1;
         let rng = self.rng.child(&format!("start {} of {index}", member.starts));
-        let config = Config::default();
+        let mut config = Config::default();
+        config.relay_server = member.public;
         let (node, pair) = (member.node, member.pair.clone());
         let stack = Stack::new(config, pair, rng, self.sim.now());
         self.sim.start(node, stack, &mut self.sessions);
@@ -271,7 +272,21 @@ impl Run<'_> {
         stack.add_friend(now, friend);
         self.sim.start(node, stack, &mut self.sessions);
         self.introduce(node);
+        self.tell_relays(node);
         Person { node, identity: identity.public }
+    }
+
+    /// Tells a person of some relays.
+    fn tell_relays(&mut self, node: NodeIndex) {
+        let public = self.running_public(node);
+        for _ in 0..ENTRIES.min(public.len()) {
+            let relay = &self.members[public[self.world.index(public.len())]];
+            let address = self.sim.network().address(relay.node.0);
+            let (key, Some(address)) = (relay.pair.public, address.as_udp()) else { continue };
+            self.sim.command(node, &mut self.sessions, |stack, now| {
+                stack.add_relay(now, address, key);
+            });
+        }
     }
 
     fn sum_up(&mut self, changes: usize, pairs: &[(Time, [Person; 2])]) -> Outcome {
