@@ -132,6 +132,7 @@ impl World {
                     let result = self.nodes[node].work(request);
                     self.nodes[node].stack.handle_io(now, token, result);
                 }
+                Output::Stream(..) => {}
                 Output::Event(event) => self.nodes[node].note(event),
                 Output::Idle(deadline) => {
                     self.nodes[node].wake =
