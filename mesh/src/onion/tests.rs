@@ -232,7 +232,7 @@ fn a_relay_is_the_first_hop_of_its_clients_paths() {
     let (nonce, path, second) = world.inner_layers(&header.seal(&shared, &request));
     let header = SendHeader { hop: Hop::Second, nonce, key: path[1].0 };
     let client = ClientId(u64::MAX);
-    let mut send = |world: &mut World, next: IpPort| {
+    let send = |world: &mut World, next: IpPort| {
         let relay = world.servers.get_mut(&address(1)).unwrap();
         let mut outbox = Outbox::default();
         let drops = &mut relay.drops;
