@@ -9,7 +9,7 @@ use crate::onion::RelayedResponse;
 use crate::outbox::Context;
 use crate::relay::server::{Server, ServerEvent};
 use crate::wire::onion::{Hop, SendHeader};
-use crate::wire::{Rng, Time};
+use crate::wire::{PublicKey, Rng, Time};
 
 /// The relay that this node is.
 #[derive(Debug)]
@@ -56,6 +56,12 @@ impl Stack {
     /// How many clients this node's relay has.
     pub fn relay_client_count(&self) -> usize {
         self.relay_server.server.as_ref().map_or(0, |server| server.client_count())
+    }
+
+    /// What this node's relay knows of its clients: their DHT keys, and the keys of those with whom
+    /// they asked to be connected.
+    pub fn relay_clients(&self) -> impl Iterator<Item = (PublicKey, Vec<PublicKey>)> + '_ {
+        self.relay_server.server.iter().flat_map(|server| server.clients())
     }
 
     /// Takes what happened to the stream of a client of our relay.

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use toktok_sim::scenario::{World, friends, mesh, tdfs};
+use toktok_sim::scenario::{World, friends, mesh, privacy, tdfs};
 use toktok_sim::{Chance, Loss};
 
 /// Thousands of the shipped TokTok stacks in virtual time, replayable by seed.
@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Tdfs(Tdfs),
     /// Pairs of friends start in a network under churn; do they find each other, and how fast?
     Friends(Friends),
+    /// Persons live in a network under churn; can anybody who is no friend tell where one is?
+    Privacy(Privacy),
 }
 
 /// What every scenario takes.
@@ -140,6 +142,38 @@ impl Friends {
             seed: self.common.seed,
             world: self.common.world(),
             ..friends::Plan::default()
+        }
+    }
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Privacy {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// How many nodes the network has besides the persons.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(8..=100_000))]
+    pub(crate) nodes: u32,
+    /// How many pairs of friends have UDP.
+    #[arg(long, default_value_t = 6)]
+    pub(crate) udp_pairs: usize,
+    /// How many pairs reach TCP relays only.
+    #[arg(long, default_value_t = 3)]
+    pub(crate) relay_pairs: usize,
+    /// Virtual minutes that they live.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) minutes: u64,
+}
+
+impl Privacy {
+    pub(crate) fn plan(&self) -> privacy::Plan {
+        privacy::Plan {
+            nodes: self.nodes as usize,
+            udp_pairs: self.udp_pairs,
+            relay_pairs: self.relay_pairs,
+            span: Duration::from_secs(60 * self.minutes),
+            seed: self.common.seed,
+            world: self.common.world(),
+            ..privacy::Plan::default()
         }
     }
 }

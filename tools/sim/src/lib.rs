@@ -4,6 +4,7 @@
 pub mod fault;
 pub mod kernel;
 pub mod network;
+pub mod privacy;
 pub mod scenario;
 
 pub use kernel::{IoModel, NoIo, NodeIndex, Observer, Sim};

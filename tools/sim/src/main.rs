@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
-use toktok_sim::scenario::{friends, mesh, tdfs};
+use toktok_sim::scenario::{friends, mesh, privacy, tdfs};
 
 use args::{Args, Command, Common};
 use measure::Measure;
@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Mesh(args) => run_mesh(&args),
         Command::Tdfs(args) => run_tdfs(&args),
         Command::Friends(args) => run_friends(&args),
+        Command::Privacy(args) => run_privacy(&args),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -87,6 +88,17 @@ fn run_friends(args: &args::Friends) -> Result<bool, String> {
     written.map_err(|error| format!("the trace could not be written: {error}"))?;
     let cost = measure.end(outcome.virtual_seconds, plan.nodes + 2 * plan.pairs);
     print(&args.common, &Report { scenario: "friends", ok: outcome.is_good(), outcome, cost })
+}
+
+fn run_privacy(args: &args::Privacy) -> Result<bool, String> {
+    let plan = args.plan();
+    if args.common.trace.is_some() {
+        return Err("this scenario writes no trace".into());
+    }
+    let measure = Measure::begin();
+    let (outcome, _) = privacy::run(&plan);
+    let cost = measure.end(outcome.virtual_seconds, plan.nodes + outcome.people);
+    print(&args.common, &Report { scenario: "privacy", ok: outcome.is_good(), outcome, cost })
 }
 
 fn open_trace(common: &Common) -> Result<Option<BufWriter<File>>, String> {

@@ -1,6 +1,6 @@
 //! A report for people.
 
-use toktok_sim::scenario::{Summary, friends, mesh, tdfs};
+use toktok_sim::scenario::{Summary, friends, mesh, privacy, tdfs};
 
 use crate::measure::Cost;
 
@@ -72,6 +72,24 @@ impl Rows for friends::Outcome {
             ("time to connect", summary(&self.connect_millis, " ms")),
             ("trace hash", self.trace_hash.clone()),
         ]
+    }
+}
+
+impl Rows for privacy::Outcome {
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let mut rows = vec![
+            ("nodes", self.nodes.to_string()),
+            ("people", self.people.to_string()),
+            ("seed", self.seed.to_string()),
+            ("virtual time", format!("{} s", self.virtual_seconds)),
+            ("pairs connected", share(self.pairs_connected, self.pairs)),
+            ("sights", self.sights.to_string()),
+            ("nodes that saw an identity", self.saw_identity.to_string()),
+            ("nodes that saw a place", self.saw_place.to_string()),
+            ("links", self.links.len().to_string()),
+        ];
+        rows.extend(self.links.iter().map(|link| ("link", link.clone())));
+        rows
     }
 }
 

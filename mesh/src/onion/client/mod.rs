@@ -47,7 +47,11 @@
 //! - Our DHT key is in no request: only friends learn it, inside two boxes.
 //! - Answers and data count only if they come from the first hop of the path that they belong to. So
 //!   the node at the end cannot find out where we are by sending to guessed addresses.
-//! - Announce nodes do not become hops of paths ([`pool`]).
+//! - Announce nodes do not become hops of paths ([`pool`]), and no relay is asked through itself.
+//! - The third hop of a packet for somebody sees to which identity it goes, and the first hop of that
+//!   one's path sees the same box go to an address. No node is both ([`pool::Side`]).
+//!
+//! `tools/sim/tests/privacy.rs` checks all this, but what hops that work together recognise.
 
 mod announcer;
 mod config;

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use super::config::{
     KNOWN_WEIGHT, MAX_RETIRED, NEW_PATH_MISSES, PATH_ECHO, PATH_LIFETIME, PATH_MISSES,
 };
-use super::pool::{Node, Pool};
+use super::pool::{Node, Pool, Side};
 use crate::wire::address::IpPort;
 use crate::wire::onion::{Hop, LastLayer, Layer, SendHeader};
 use crate::wire::relay::RelayPacket;
@@ -98,7 +98,8 @@ impl Path {
     fn serves(&self, destination: &Node) -> bool {
         self.built_for.kind() == destination.kind()
             && (self.built_for == *destination
-                || self.hops.iter().all(|hop| !hop.is_same(destination)))
+                || self.first != FirstHop::Relay(destination.key)
+                    && self.hops.iter().all(|hop| !hop.is_same(destination)))
     }
 
     fn is_dead(&self, now: Time, pool: &Pool, relays: &[PublicKey]) -> bool {
@@ -107,8 +108,10 @@ impl Path {
             FirstHop::Relay(key) => !relays.contains(key),
         };
         let is_shorter_than_need_be = self.is_short() && pool.len() > HOPS;
+        let is_makeshift = !self.keeps_sides() && pool.has_both_sides(self.built_for.kind());
         is_cut
             || is_shorter_than_need_be
+            || is_makeshift
             || self.has_failed()
             || now >= self.created + PATH_LIFETIME
     }
@@ -116,7 +119,15 @@ impl Path {
     /// True if a node occurs twice or is at the end as well.
     fn is_short(&self) -> bool {
         let (Some(first), Some(last)) = (self.hops.first(), self.hops.last()) else { return true };
-        first == last || self.hops.contains(&self.built_for)
+        let ends_at_relay = self.first == FirstHop::Relay(self.built_for.key);
+        first == last || ends_at_relay || self.hops.contains(&self.built_for)
+    }
+
+    /// True if its ends are nodes of the sides that they should be of. The relay is no matter of choice.
+    fn keeps_sides(&self) -> bool {
+        let is_entry = |hop: &Node| hop.side() == Side::Entry;
+        let has_entry = self.hops.len() < HOPS || self.hops.first().is_some_and(is_entry);
+        has_entry && self.hops.last().is_some_and(|hop| !is_entry(hop))
     }
 
     fn has_failed(&self) -> bool {
@@ -164,7 +175,8 @@ fn choose_hops(
     destination: &Node,
 ) -> Option<Vec<Node>> {
     let count = if relay.is_some() { HOPS - 1 } else { HOPS };
-    let drawn = ground.pool.draw(ground.rng, count, destination, relay);
+    let places = &[Some(Side::Entry), None, Some(Side::Exit)][HOPS - count..];
+    let drawn = ground.pool.draw(ground.rng, places, destination, relay);
     if drawn.len() == count {
         return Some(drawn);
     }
@@ -291,8 +303,27 @@ impl Paths {
     }
 }
 
+/// The relay that a path to `destination` begins at, if it must begin at one: another node than that,
+/// unless short paths are allowed, and of the right side if there is a choice. `None` if there is none.
+#[expect(clippy::option_option, reason = "no relay that will do, or no need of one")]
+fn choose_relay(ground: &mut Ground<'_>, destination: &Node) -> Option<Option<PublicKey>> {
+    if ground.relays.is_empty() {
+        return Some(None);
+    }
+    let others = ground.relays.iter().copied().filter(|relay| *relay != destination.key);
+    let (mut fit, rest): (Vec<PublicKey>, Vec<PublicKey>) =
+        others.partition(|relay| Side::of(relay) == Side::Entry);
+    if fit.is_empty() {
+        fit = rest;
+    }
+    if fit.is_empty() && ground.allow_short {
+        fit.extend(ground.relays);
+    }
+    ground.rng.choose(&fit).map(|relay| Some(*relay))
+}
+
 fn build(now: Time, ground: &mut Ground<'_>, destination: &Node) -> Option<Path> {
-    let relay = ground.rng.choose(ground.relays).copied();
+    let relay = choose_relay(ground, destination)?;
     let hops = choose_hops(ground, relay, destination)?;
     Path::new(now, ground.rng, relay, hops, *destination)
 }

@@ -102,6 +102,49 @@ fn four_nodes_are_needed_unless_short_paths_are_allowed() {
 }
 
 #[test]
+fn first_and_third_hops_are_of_different_sides_as_soon_as_enough_nodes_are_known() {
+    let (mut world, mut paths) = (World::new(32), Paths::new(OWN_PATHS));
+    assert!(world.pool.has_both_sides(world.node(0).kind()));
+    for round in 0..200 {
+        let destination = world.node(round % 32);
+        let path = world.choose(&mut paths, NOW, &destination, Wish::Any).unwrap();
+        assert_eq!((path.hops[0].side(), path.hops[2].side()), (Side::Entry, Side::Exit));
+    }
+    let is_entry = |pair: &&KeyPair| Side::of(&pair.public) == Side::Entry;
+    let mut poor = World::new(0);
+    poor.pairs = world.pairs.iter().filter(is_entry).take(5).cloned().collect();
+    let nodes: Vec<_> =
+        poor.pairs.iter().enumerate().map(|(i, pair)| (pair.public, address(i))).collect();
+    poor.pool.offer(NOW, &mut poor.rng, nodes.into_iter());
+    let (mut paths, destination) = (Paths::new(1), poor.node(0));
+    let makeshift = poor.choose(&mut paths, NOW, &destination, Wish::Any).unwrap().id;
+    assert_eq!(poor.choose(&mut paths, NOW, &destination, Wish::Any).unwrap().id, makeshift);
+    let more = world.pairs.iter().enumerate().map(|(i, pair)| (pair.public, address(50 + i)));
+    poor.pool.offer(NOW, &mut poor.rng, more);
+    let path = poor.choose(&mut paths, NOW, &destination, Wish::This(makeshift)).unwrap();
+    assert!(path.id != makeshift && path.keeps_sides());
+}
+
+#[test]
+fn a_relay_is_not_asked_through_itself() {
+    let (mut world, mut paths) = (World::new(6), Paths::new(OWN_PATHS));
+    let (relay, other) = (world.node(0), world.node(1));
+    world.relays = vec![relay.key];
+    assert!(world.choose(&mut paths, NOW, &relay, Wish::Any).is_none());
+    let path = world.choose(&mut paths, NOW, &other, Wish::Any).unwrap();
+    let id = path.id;
+    assert_eq!(path.first, FirstHop::Relay(relay.key));
+    assert!(world.choose(&mut paths, NOW, &relay, Wish::This(id)).is_none());
+    world.relays.push(other.key);
+    let path = world.choose(&mut paths, NOW, &relay, Wish::This(id)).unwrap();
+    assert_eq!(path.first, FirstHop::Relay(other.key));
+    let (mut alone, mut paths) = (World::new(6), Paths::new(OWN_PATHS));
+    (alone.relays, alone.allow_short) = (vec![relay.key], true);
+    let path = alone.choose(&mut paths, NOW, &relay, Wish::Any).unwrap();
+    assert_eq!(path.first, FirstHop::Relay(relay.key), "only where short paths are allowed");
+}
+
+#[test]
 fn each_hop_opens_its_own_layer() {
     let mut world = World::new(5);
     let destination = world.node(0);

@@ -40,10 +40,36 @@ impl Node {
         self.key == other.key || self.endpoint == other.endpoint
     }
 
+    /// Which end of paths it serves.
+    pub(super) fn side(&self) -> Side {
+        Side::of(&self.key)
+    }
+
     /// Nodes of one kind can send to each other: both families have their own Internet, and nobody
     /// outside is helped into a local network.
     pub(super) fn kind(&self) -> Kind {
         Kind { is_ipv4: self.endpoint.is_ipv4(), is_lan: self.address().is_lan() }
+    }
+}
+
+/// Which end of paths a node serves, by its key: half of all nodes each.
+///
+/// The third hop of a packet for somebody sees to which identity it goes. The first hop of *that one's*
+/// path sees the same box again, and to which address it goes. Were they one node, it would know who
+/// is where; so clients of ours agree that nobody is both. (c-toxcore's do not: the third hop of a
+/// packet of theirs is any node.)
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Side {
+    /// First hops, which know an address.
+    Entry,
+    /// Third hops, which see an identity.
+    Exit,
+}
+
+impl Side {
+    /// Any bit that everybody takes will do, but one of the first, which neighbours in the DHT share.
+    pub(super) fn of(key: &PublicKey) -> Self {
+        if key.0[16] & 1 == 0 { Self::Entry } else { Self::Exit }
     }
 }
 
@@ -200,12 +226,14 @@ impl Pool {
         nodes
     }
 
-    /// Up to `count` random nodes, all distinct and none of them `apart` or with the key `also_apart`:
-    /// those first whose paths did not fail, and of the same kind as `apart` if there are enough.
+    /// Random nodes for a path, one a place in it, all distinct and none of them `apart` or with the key
+    /// `also_apart`: those first whose paths did not fail, and of the same kind as `apart` if there are
+    /// enough. A place that asks for a side gets a node of it if there is one that works. Fewer than
+    /// asked for if there are not enough.
     pub(super) fn draw(
         &self,
         rng: &mut Rng,
-        count: usize,
+        places: &[Option<Side>],
         apart: &Node,
         also_apart: Option<PublicKey>,
     ) -> Vec<Node> {
@@ -213,14 +241,38 @@ impl Pool {
             |known: &&Pooled| !known.node.is_same(apart) && Some(known.node.key) != also_apart;
         let mut free: Vec<&Pooled> = self.nodes.iter().filter(is_free).collect();
         let of_kind = |known: &&Pooled| known.node.kind() == apart.kind();
-        if free.iter().filter(|known| of_kind(known)).count() >= count {
+        if free.iter().filter(|known| of_kind(known)).count() >= places.len() {
             free.retain(of_kind);
         }
         rng.shuffle(&mut free);
         free.sort_by_key(|known| known.strikes.min(MAX_STRIKES));
-        free.truncate(count);
-        rng.shuffle(&mut free);
-        free.into_iter().map(|known| known.node).collect()
+        let mut drawn = vec![None; places.len()];
+        // Places that ask for nothing take what the others leave.
+        let mut order: Vec<usize> = (0..places.len()).collect();
+        order.sort_by_key(|place| places[*place].is_none());
+        for place in order {
+            let is_fit = |known: &&Pooled| {
+                known.strikes < MAX_STRIKES && Some(known.node.side()) == places[place]
+            };
+            let best = free.iter().position(is_fit).or((!free.is_empty()).then_some(0));
+            let Some(chosen) = best.map(|best| free.remove(best).node) else { break };
+            // A node that moved may have come to where another one is.
+            free.retain(|known| !known.node.is_same(&chosen));
+            drawn[place] = Some(chosen);
+        }
+        drawn.into_iter().flatten().collect()
+    }
+
+    /// True if [`Pool::draw`] finds working nodes of this kind for both sides, even if one is the relay
+    /// and one the destination.
+    pub(super) fn has_both_sides(&self, kind: Kind) -> bool {
+        [Side::Entry, Side::Exit].into_iter().all(|side| {
+            let is_fit = |known: &&Pooled| {
+                let node = &known.node;
+                known.strikes < MAX_STRIKES && node.side() == side && node.kind() == kind
+            };
+            self.nodes.iter().filter(is_fit).count() > 2
+        })
     }
 }
 
@@ -307,14 +359,54 @@ mod tests {
         let bad: Vec<Node> = pool.nodes[1..4].iter().map(|known| known.node).collect();
         pool.blame(&bad);
         for _ in 0..50 {
-            let drawn = pool.draw(&mut rng, 3, &apart, None);
+            let drawn = pool.draw(&mut rng, &[None; 3], &apart, None);
             assert_eq!(drawn.len(), 3);
             assert!(drawn.iter().all(|node| !bad.contains(node) && *node != apart));
         }
-        assert_eq!(pool.draw(&mut rng, 9, &apart, None).len(), 9, "better than none");
-        assert_eq!(pool.draw(&mut rng, 9, &apart, Some(bad[0].key)).len(), 8);
+        assert_eq!(pool.draw(&mut rng, &[None; 9], &apart, None).len(), 9, "better than none");
+        assert_eq!(pool.draw(&mut rng, &[None; 9], &apart, Some(bad[0].key)).len(), 8);
         pool.praise(&bad);
-        assert!((0..50).any(|_| pool.draw(&mut rng, 3, &apart, None).contains(&bad[0])));
+        assert!((0..50).any(|_| pool.draw(&mut rng, &[None; 3], &apart, None).contains(&bad[0])));
+    }
+
+    /// A node that stands on a side.
+    fn sided(number: u16, side: Side) -> (PublicKey, Address) {
+        let (mut key, address) = node(number);
+        key.0[16] = u8::from(side == Side::Exit);
+        (key, address)
+    }
+
+    #[test]
+    fn each_end_of_a_path_gets_a_node_of_its_side_while_there_is_one_that_works() {
+        let (mut pool, mut rng) = (Pool::new(node(0).0), Rng::from_seed([1; 32]));
+        let entries = (1..=3).map(|number| sided(number, Side::Entry));
+        pool.offer(NOW, &mut rng, entries.chain([sided(4, Side::Exit)]));
+        let places = [Some(Side::Entry), None, Some(Side::Exit)];
+        let apart = Node::new(node(9).0, &node(9).1).unwrap();
+        for _ in 0..50 {
+            let sides = pool.draw(&mut rng, &places, &apart, None);
+            let sides: Vec<Side> = sides.iter().map(Node::side).collect();
+            assert_eq!(sides, [Side::Entry, Side::Entry, Side::Exit]);
+        }
+        assert!(!pool.has_both_sides(apart.kind()), "the only exit may be where a path leads to");
+        let exit = pool.nodes.iter().find(|known| known.node.side() == Side::Exit);
+        let exit = exit.unwrap().node;
+        (0..MAX_STRIKES).for_each(|_| pool.blame(&[exit]));
+        let makeshift = pool.draw(&mut rng, &places, &apart, None);
+        assert!(makeshift.len() == 3 && !makeshift.contains(&exit));
+        pool.offer(NOW, &mut rng, (5..=6).map(|number| sided(number, Side::Exit)));
+        assert!(!pool.has_both_sides(apart.kind()));
+        pool.praise(&[exit]);
+        assert!(pool.has_both_sides(apart.kind()));
+    }
+
+    #[test]
+    fn a_node_that_moved_to_where_another_one_is_does_not_share_a_path_with_it() {
+        let (mut pool, mut rng) = pool(3);
+        let moved = (node(1).0, node(2).1);
+        pool.offer(NOW, &mut rng, core::iter::once(moved));
+        let apart = Node::new(node(9).0, &node(9).1).unwrap();
+        assert_eq!(pool.draw(&mut rng, &[None; 3], &apart, None).len(), 2);
     }
 
     #[test]

@@ -156,6 +156,11 @@ impl Routes {
         }
     }
 
+    /// Whom the client asked for.
+    pub(super) fn peers(&self) -> impl Iterator<Item = PublicKey> + '_ {
+        self.0.iter().flatten().map(|route| route.peer)
+    }
+
     /// The other ends of all connections.
     pub(super) fn far_ends(&self) -> impl Iterator<Item = FarEnd> + '_ {
         self.0.iter().flatten().filter_map(|route| route.far_end)

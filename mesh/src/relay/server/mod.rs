@@ -120,6 +120,14 @@ impl Server {
         self.by_key.len()
     }
 
+    /// The confirmed clients' keys, each with those that it asked to be connected with.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = (PublicKey, Vec<PublicKey>)> + '_ {
+        self.by_key.iter().filter_map(|(key, number)| match &self.links.get(number)?.phase {
+            Phase::Open(open) => Some((*key, open.routes.peers().collect())),
+            Phase::New => None,
+        })
+    }
+
     /// Takes what happened to the incoming stream `number`. `keys` are the DHT's.
     pub(crate) fn handle_stream(
         &mut self,

@@ -4,6 +4,7 @@ pub mod disk;
 pub mod friends;
 pub mod mesh;
 mod nearest;
+pub mod privacy;
 mod summary;
 pub mod tdfs;
 mod world;
