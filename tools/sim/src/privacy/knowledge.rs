@@ -344,7 +344,13 @@ mod tests {
         world.watch.add_dht_key(key, Some(world.alice));
         let bytes = [&world.identity.as_bytes()[..], &key.as_bytes()[..]].concat();
         let list = Part { bytes, is_directory: true };
-        world.watch.see(NODE, (Time::ZERO, "saw", 0x04), &[list.clone()], Vec::new(), None);
+        world.watch.see(
+            NODE,
+            (Time::ZERO, "saw", 0x04),
+            core::slice::from_ref(&list),
+            Vec::new(),
+            None,
+        );
         assert_eq!(world.watch.links(), []);
         world.see(NODE, &list.bytes, None);
         assert_eq!(world.watch.links().len(), 1);

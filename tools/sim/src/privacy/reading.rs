@@ -61,10 +61,10 @@ fn layout(kind: u8) -> Option<Layout> {
 
 /// The random number that comes back with an answer, if it can be read here.
 pub(super) fn sendback(packet: &[u8], parts: &[Part]) -> Option<[u8; 8]> {
-    match packet.first()? {
-        &ANNOUNCE_REQUEST => parts.get(1)?.bytes.last_chunk().copied(),
-        &ANNOUNCE_RESPONSE => packet.get(1..)?.first_chunk().copied(),
-        &kind @ 0x8c..=0x8e => {
+    match *packet.first()? {
+        ANNOUNCE_REQUEST => parts.get(1)?.bytes.last_chunk().copied(),
+        ANNOUNCE_RESPONSE => packet.get(1..)?.first_chunk().copied(),
+        kind @ 0x8c..=0x8e => {
             let response = packet.get(1 + RETURN_STEP * usize::from(0x8f - kind)..)?;
             sendback(response, parts)
         }
