@@ -188,6 +188,12 @@ impl Stack {
         self.sessions.is_connected(&peer)
     }
 
+    /// The DHT key that `peer` has in its present run, as far as its session or a friend's word tells.
+    pub fn dht_key_of(&self, peer: PublicKey) -> Option<PublicKey> {
+        let told = self.person.as_ref().and_then(|person| person.friends.dht_key_of(&peer));
+        told.or_else(|| self.sessions.dht_key(&peer))
+    }
+
     /// How many sessions stand.
     pub fn session_count(&self) -> usize {
         self.sessions.count()

@@ -18,9 +18,20 @@ struct Whereabouts {
     news: bool,
 }
 
-/// One friend.
+/// Why somebody is to be connected.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Tie {
+    /// The user wants it.
+    Friend,
+    /// A part of this node needs the connection for now, as conferences do with members nearby.
+    Acquaintance,
+}
+
+/// One friend or acquaintance.
 #[derive(Clone, Debug)]
 pub(super) struct Contact {
+    is_friend: bool,
+    is_acquaintance: bool,
     whereabouts: Option<Whereabouts>,
     /// TCP relays that it told of, the latest last.
     relays: Vec<PackedNode>,
@@ -33,6 +44,8 @@ pub(super) struct Contact {
 impl Default for Contact {
     fn default() -> Self {
         Self {
+            is_friend: false,
+            is_acquaintance: false,
             whereabouts: None,
             relays: Vec::new(),
             online: false,
@@ -44,6 +57,36 @@ impl Default for Contact {
 }
 
 impl Contact {
+    const fn tie_mut(&mut self, tie: Tie) -> &mut bool {
+        match tie {
+            Tie::Friend => &mut self.is_friend,
+            Tie::Acquaintance => &mut self.is_acquaintance,
+        }
+    }
+
+    /// There is this reason to keep it connected.
+    pub(super) const fn tie(&mut self, tie: Tie) {
+        *self.tie_mut(tie) = true;
+    }
+
+    /// There is no longer; false if there was none.
+    pub(super) const fn untie(&mut self, tie: Tie) -> bool {
+        core::mem::replace(self.tie_mut(tie), false)
+    }
+
+    /// True if there is this reason.
+    pub(super) const fn is_tied(&self, tie: Tie) -> bool {
+        match tie {
+            Tie::Friend => self.is_friend,
+            Tie::Acquaintance => self.is_acquaintance,
+        }
+    }
+
+    /// True if a rumour of its DHT key is better than what is known: a friend tells the key itself.
+    pub(super) const fn heeds_rumours(&self) -> bool {
+        self.whereabouts.is_none() || !(self.is_friend || self.online)
+    }
+
     /// Its DHT key, if it is known.
     pub(super) fn dht_key(&self) -> Option<PublicKey> {
         self.whereabouts.as_ref().map(|it| it.dht_key)
@@ -61,6 +104,11 @@ impl Contact {
         self.retry_after = FIRST_RETRY;
         self.retry_at = now;
         Some(self.whereabouts.replace(new).map(|old| old.dht_key))
+    }
+
+    /// Somebody else has its DHT key.
+    pub(super) fn lose_key(&mut self) {
+        self.whereabouts = None;
     }
 
     /// Remembers the relays among the nodes that it told of.

@@ -6,6 +6,9 @@
 //! made again when it ends. [`Friends`] only decides: facts come in by its verbs, and what shall be
 //! done comes out of [`Friends::poll`] as [`Action`]s, which the stack carries out with the parts that
 //! know how.
+//!
+//! Acquaintances are contacts that some part of this node needs connections with, though the user has
+//! not made friends with them: members of conferences. They are kept connected the same way.
 
 mod contact;
 #[cfg(test)]
@@ -15,12 +18,15 @@ use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
 use self::contact::Contact;
+pub(crate) use self::contact::Tie;
 use crate::wire::address::Protocol;
 use crate::wire::{Address, PackedNode, PublicKey, Time};
 
 /// Most friends. Each costs a few hundred bytes, a search in the onion, and one in the DHT while its
 /// DHT key is known.
 pub(crate) const MAX_FRIENDS: usize = 1024;
+/// Most acquaintances, who cost as much: sixteen conferences that need all their connections.
+pub(crate) const MAX_ACQUAINTANCES: usize = 256;
 /// A DHT key that nothing was heard of for so long is forgotten: its owner has restarted or left
 /// (c-toxcore `FRIEND_DHT_TIMEOUT`).
 const DHT_KEY_TIMEOUT: Duration = Duration::from_secs(122);
@@ -92,34 +98,58 @@ pub(crate) struct Friends {
 }
 
 impl Friends {
-    /// From now on `friend` is to be connected; false if there are too many.
-    pub(crate) fn add(&mut self, friend: PublicKey) -> bool {
-        let room = self.contacts.len() < MAX_FRIENDS || self.contacts.contains_key(&friend);
+    /// From now on `peer` is to be connected, for this reason; false if there are too many.
+    pub(crate) fn add(&mut self, peer: PublicKey, tie: Tie) -> bool {
+        let limit = match tie {
+            Tie::Friend => MAX_FRIENDS,
+            Tie::Acquaintance => MAX_ACQUAINTANCES,
+        };
+        let is_tied = |contact: &&Contact| contact.is_tied(tie);
+        let known = self.contacts.get(&peer).as_ref().is_some_and(is_tied);
+        let room = known || self.contacts.values().filter(is_tied).count() < limit;
         if room {
-            self.contacts.entry(friend).or_default();
+            self.contacts.entry(peer).or_default().tie(tie);
         }
         room
     }
 
-    /// From now on it is not; false if it was not a friend.
-    pub(crate) fn remove(&mut self, friend: PublicKey) -> bool {
-        let Some(contact) = self.contacts.remove(&friend) else { return false };
+    /// From now on it is not, unless there is another reason; false if there was not this one.
+    pub(crate) fn remove(&mut self, peer: PublicKey, tie: Tie) -> bool {
+        let Some(contact) = self.contacts.get_mut(&peer) else { return false };
+        let was_tied = contact.untie(tie);
+        if contact.is_tied(Tie::Friend) || contact.is_tied(Tie::Acquaintance) {
+            return was_tied;
+        }
         if let Some(dht_key) = contact.dht_key() {
             self.by_dht_key.remove(&dht_key);
             self.actions.push_back(Action::Leave { dht_key });
         }
-        self.actions.push_back(Action::Disconnect { friend });
-        true
+        self.contacts.remove(&peer);
+        self.actions.push_back(Action::Disconnect { friend: peer });
+        was_tied
     }
 
     /// All friends.
     pub(crate) fn iter(&self) -> impl Iterator<Item = PublicKey> + '_ {
-        self.contacts.keys().copied()
+        let friends = self.contacts.iter().filter(|(_, contact)| contact.is_tied(Tie::Friend));
+        friends.map(|(key, _)| *key)
     }
 
     /// True if `key` is a friend's.
     pub(crate) fn contains(&self, key: &PublicKey) -> bool {
+        self.contacts.get(key).is_some_and(|contact| contact.is_tied(Tie::Friend))
+    }
+
+    /// True if `key` is that of a friend or an acquaintance.
+    pub(crate) fn knows(&self, key: &PublicKey) -> bool {
         self.contacts.contains_key(key)
+    }
+
+    /// Others say that an acquaintance has this DHT key.
+    pub(crate) fn rumoured(&mut self, now: Time, peer: PublicKey, dht_key: PublicKey) {
+        if self.contacts.get(&peer).is_some_and(Contact::heeds_rumours) {
+            self.learnt(now, peer, dht_key, &[]);
+        }
     }
 
     /// The friend with this DHT key.
@@ -140,11 +170,10 @@ impl Friends {
         dht_key: PublicKey,
         nodes: &[PackedNode],
     ) {
-        let taken = self.by_dht_key.get(&dht_key).is_some_and(|owner| *owner != friend);
-        let Some(contact) = self.contacts.get_mut(&friend) else { return };
-        if taken {
-            return; // a friend that claims another one's DHT key would cut that one off
+        if !self.yields_key(friend, dht_key) {
+            return;
         }
+        let Some(contact) = self.contacts.get_mut(&friend) else { return };
         if let Some(old) = contact.learn_key(now, dht_key) {
             if let Some(dht_key) = old {
                 self.by_dht_key.remove(&dht_key);
@@ -159,6 +188,23 @@ impl Friends {
         if !nodes.is_empty() {
             self.actions.push_back(Action::Hint { dht_key, nodes });
         }
+    }
+
+    /// Makes room for a claim to a DHT key; false if it is another contact's, which would be cut off.
+    /// A friend's claim, which it signed, is better than what was rumoured of an acquaintance.
+    fn yields_key(&mut self, claimant: PublicKey, dht_key: PublicKey) -> bool {
+        let Some(owner) = self.owner_of(&dht_key).filter(|owner| *owner != claimant) else {
+            return true;
+        };
+        if self.contains(&owner) || !self.contains(&claimant) {
+            return false;
+        }
+        if let Some(contact) = self.contacts.get_mut(&owner) {
+            contact.lose_key();
+        }
+        self.by_dht_key.remove(&dht_key);
+        self.actions.push_back(Action::Leave { dht_key });
+        true
     }
 
     /// The node with this DHT key answered from `address`.

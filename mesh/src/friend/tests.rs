@@ -17,7 +17,7 @@ fn drain(friends: &mut Friends) -> Vec<Action> {
 
 fn known() -> Friends {
     let mut friends = Friends::default();
-    assert!(friends.add(FRIEND));
+    assert!(friends.add(FRIEND, Tie::Friend));
     friends.learnt(NOW, FRIEND, DHT, &[]);
     assert_eq!(drain(&mut friends), [Action::Seek { dht_key: DHT }]);
     friends
@@ -90,7 +90,7 @@ fn a_new_run_of_the_friend_replaces_the_old_one() {
 fn nobody_takes_over_another_friends_dht_key() {
     let mut friends = known();
     let thief = PublicKey([7; 32]);
-    friends.add(thief);
+    friends.add(thief, Tie::Friend);
     friends.learnt(NOW, thief, DHT, &[]);
     assert_eq!(friends.owner_of(&DHT), Some(FRIEND));
     assert_eq!(drain(&mut friends), []);
@@ -99,7 +99,7 @@ fn nobody_takes_over_another_friends_dht_key() {
 #[test]
 fn who_is_removed_is_left_alone() {
     let mut friends = known();
-    assert!(friends.remove(FRIEND) && !friends.remove(FRIEND));
+    assert!(friends.remove(FRIEND, Tie::Friend) && !friends.remove(FRIEND, Tie::Friend));
     let expected = [Action::Leave { dht_key: DHT }, Action::Disconnect { friend: FRIEND }];
     assert_eq!(drain(&mut friends), expected);
     friends.learnt(NOW, FRIEND, DHT, &[]);
@@ -114,8 +114,58 @@ fn friends_are_bounded() {
     for number in 0..=MAX_FRIENDS as u32 {
         let mut key = [0; 32];
         key[..4].copy_from_slice(&number.to_be_bytes());
-        assert_eq!(friends.add(PublicKey(key)), (number as usize) < MAX_FRIENDS);
+        assert_eq!(friends.add(PublicKey(key), Tie::Friend), (number as usize) < MAX_FRIENDS);
     }
     assert_eq!(friends.iter().count(), MAX_FRIENDS);
     assert!(friends.contains(&PublicKey([0; 32])));
+}
+
+#[test]
+fn an_acquaintance_is_a_contact_but_no_friend() {
+    let mut friends = known();
+    let member = PublicKey([7; 32]);
+    friends.rumoured(NOW, member, PublicKey([8; 32]));
+    assert_eq!(drain(&mut friends), [], "it is nobody's yet");
+    assert!(friends.add(member, Tie::Acquaintance) && friends.add(FRIEND, Tie::Acquaintance));
+    assert!(friends.knows(&member) && !friends.contains(&member));
+    assert_eq!(friends.iter().collect::<Vec<_>>(), [FRIEND]);
+    // The latest rumour counts for who is no friend, and none for a friend who told its key.
+    friends.rumoured(NOW, FRIEND, PublicKey([8; 32]));
+    assert_eq!(drain(&mut friends), []);
+    friends.rumoured(NOW, member, PublicKey([8; 32]));
+    assert_eq!(drain(&mut friends), [Action::Seek { dht_key: PublicKey([8; 32]) }]);
+    // A friend that is an acquaintance too stays connected when it is no friend any more.
+    assert!(friends.remove(FRIEND, Tie::Friend));
+    assert_eq!(drain(&mut friends), []);
+    assert!(friends.knows(&FRIEND) && !friends.contains(&FRIEND));
+    assert!(friends.remove(FRIEND, Tie::Acquaintance));
+    let expected = [Action::Leave { dht_key: DHT }, Action::Disconnect { friend: FRIEND }];
+    assert_eq!(drain(&mut friends), expected);
+}
+
+#[test]
+fn a_rumour_keeps_no_friend_from_its_key() {
+    let mut friends = known();
+    let (member, new) = (PublicKey([7; 32]), PublicKey([8; 32]));
+    assert!(friends.add(member, Tie::Acquaintance));
+    friends.rumoured(NOW, member, DHT);
+    assert_eq!(friends.owner_of(&DHT), Some(FRIEND));
+    friends.rumoured(NOW, member, new);
+    friends.learnt(NOW, FRIEND, new, &[]);
+    assert_eq!(friends.owner_of(&new), Some(FRIEND));
+    drain(&mut friends);
+    assert!(friends.remove(member, Tie::Acquaintance));
+    assert_eq!(drain(&mut friends), [Action::Disconnect { friend: member }]);
+}
+
+#[test]
+fn acquaintances_are_bounded_apart_from_friends() {
+    let mut friends = known();
+    for number in 0..=MAX_ACQUAINTANCES as u32 {
+        let mut key = [9; 32];
+        key[..4].copy_from_slice(&number.to_be_bytes());
+        let room = (number as usize) < MAX_ACQUAINTANCES;
+        assert_eq!(friends.add(PublicKey(key), Tie::Acquaintance), room);
+    }
+    assert!(friends.add(PublicKey([10; 32]), Tie::Friend));
 }

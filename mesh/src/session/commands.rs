@@ -108,6 +108,11 @@ impl Sessions {
         self.established_with(key).is_some()
     }
 
+    /// The newest DHT key that is known of a peer with a session, or one in the making.
+    pub(crate) fn dht_key(&self, key: &PublicKey) -> Option<PublicKey> {
+        self.peers.get(key).map(|peer| peer.dht_key())
+    }
+
     /// Sessions that stand.
     pub(crate) fn count(&self) -> usize {
         self.established

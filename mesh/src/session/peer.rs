@@ -64,6 +64,11 @@ impl Peer {
         Self { key, dht_key: key, established, half, wanted, queued, scheduled }
     }
 
+    /// The newest DHT key that is known of it.
+    pub(super) const fn dht_key(&self) -> PublicKey {
+        self.dht_key
+    }
+
     /// The owner knows the peer's DHT key; true if it is news.
     pub(super) fn set_dht_key(&mut self, dht_key: PublicKey) -> bool {
         core::mem::replace(&mut self.dht_key, dht_key) != dht_key

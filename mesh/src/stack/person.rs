@@ -9,7 +9,7 @@ use super::Stack;
 use crate::config::Accept;
 use crate::drops::DropReason;
 use crate::event::Event;
-use crate::friend::{Action, Friends};
+use crate::friend::{Action, Friends, Tie};
 use crate::onion::client::{FirstHop, OnionClient, OnionClientConfig, OnionClientEvent};
 use crate::relay::Proxy;
 use crate::relay::pool::Pool;
@@ -95,15 +95,7 @@ impl Stack {
     /// [`Event::SessionDown`] tell. It must want it too. False for a provider, for one's own key, and
     /// if there are too many friends.
     pub fn add_friend(&mut self, now: Time, friend: PublicKey) -> bool {
-        let Some(person) = &mut self.person else { return false };
-        if friend == self.public_key || !person.friends.add(friend) {
-            return false;
-        }
-        if let Accept::Listed(listed) = &mut self.base.config.accept {
-            listed.insert(friend);
-        }
-        person.client.add_friend(now, friend);
-        true
+        self.add_contact(now, friend, Tie::Friend)
     }
 
     /// As [`Stack::add_friend`]; and asks the owner of `id` to do the same, again and again until it
@@ -121,14 +113,63 @@ impl Stack {
 
     /// From now on it is not: a session with it ends. False if it was no friend.
     pub fn remove_friend(&mut self, now: Time, friend: PublicKey) -> bool {
+        self.remove_contact(now, friend, Tie::Friend)
+    }
+
+    /// As [`Stack::add_friend`], for somebody who is no friend but needed by a part of this node, as a
+    /// member of a conference is. Others say that its DHT key is this one; a friend's own word counts
+    /// more. False also if there are too many. A provider, whose peers' DHT keys are their long-term
+    /// keys, makes a session, once.
+    pub fn add_acquaintance(&mut self, now: Time, peer: PublicKey, dht_key: PublicKey) -> bool {
+        if self.person.is_none() {
+            self.connect(now, peer, None);
+            return true;
+        }
+        let added = self.add_contact(now, peer, Tie::Acquaintance);
+        if added && let Some(person) = &mut self.person {
+            person.friends.rumoured(now, peer, dht_key);
+            self.run_actions(now);
+        }
+        added
+    }
+
+    /// From now on it is not needed: a session with it ends, unless it is a friend.
+    pub fn remove_acquaintance(&mut self, now: Time, peer: PublicKey) {
+        self.remove_contact(now, peer, Tie::Acquaintance);
+    }
+
+    fn add_contact(&mut self, now: Time, peer: PublicKey, tie: Tie) -> bool {
         let Some(person) = &mut self.person else { return false };
-        person.client.remove_friend(&friend);
-        let was_friend = person.friends.remove(friend);
+        let known = person.friends.knows(&peer);
+        if peer == self.public_key || !person.friends.add(peer, tie) {
+            return false;
+        }
         if let Accept::Listed(listed) = &mut self.base.config.accept {
-            listed.remove(&friend);
+            listed.insert(peer);
+        }
+        person.client.add_friend(now, peer);
+        if !known && self.sessions.is_connected(&peer) {
+            person.friends.up(now, peer);
+        }
+        true
+    }
+
+    fn remove_contact(&mut self, now: Time, peer: PublicKey, tie: Tie) -> bool {
+        let Some(person) = &mut self.person else { return false };
+        let was_tied = person.friends.remove(peer, tie);
+        if !person.friends.knows(&peer) {
+            person.client.remove_friend(&peer);
+            if let Accept::Listed(listed) = &mut self.base.config.accept {
+                listed.remove(&peer);
+            }
+        } else if tie == Tie::Friend && was_tied {
+            // A request that waits for it is taken back.
+            person.client.remove_friend(&peer);
+            person.client.add_friend(now, peer);
+            person.client.set_friend_online(now, &peer, self.sessions.is_connected(&peer));
         }
         self.run_actions(now);
-        was_friend
+        was_tied
     }
 
     /// All friends.
