@@ -34,6 +34,7 @@ impl Core {
     /// See [`Profile::set_name`].
     pub(crate) fn set_name(&mut self, name: &[u8]) -> Result<(), ProfileError> {
         if self.profile.set_name(name)? {
+            self.conferences.set_name(name);
             self.tell_all(|told| told.name = false);
         }
         Ok(())
@@ -122,6 +123,7 @@ impl Core {
         let mut friend = Friend::default();
         friend.contact.request = request;
         self.friends.insert(key, friend);
+        self.conferences.set_friend(key, true);
         if connected {
             self.handle_up(key);
         }
@@ -140,6 +142,7 @@ impl Core {
         }
         friend.files.cancel_all(&mut self.common.desk(key));
         self.requests.forget(&key);
+        self.conferences.set_friend(key, false);
         self.ready.remove(&key);
         self.flushes.retain(|(_, other)| *other != key);
         Ok(())

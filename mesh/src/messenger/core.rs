@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 
 use super::carrier::Carrier;
+use super::conference::{Conferences, is_conference};
 use super::custom;
 use super::event::MessengerEvent;
 use super::files::{Desk, IoRequest, IoResult, Ledger, TransferId, TransferState, Work};
@@ -15,7 +16,7 @@ use super::requests::Requests;
 use crate::drops::{DropReason, Drops};
 use crate::event::PacketNumber;
 use crate::machine::IoToken;
-use crate::wire::{PublicKey, Time};
+use crate::wire::{PublicKey, Rng, Time};
 
 /// Bytes of a file are handed out for writing after this at the latest.
 const FLUSH_AFTER: Duration = Duration::from_millis(500);
@@ -45,6 +46,7 @@ pub(crate) struct Core {
     pub(super) friends: BTreeMap<PublicKey, Friend>,
     pub(super) requests: Requests,
     pub(super) common: Common,
+    pub(super) conferences: Conferences,
     /// Friends for whom something may wait to be sent.
     pub(super) ready: BTreeSet<PublicKey>,
     /// When bytes that came from whom are written at the latest.
@@ -55,14 +57,16 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// Nobody's friend yet. `epoch` is the time since 1970 at [`Time::ZERO`].
-    pub(crate) fn new(me: PublicKey, epoch: Duration) -> Self {
+    /// Nobody's friend yet, for a person with these keys. `epoch` is the time since 1970 at
+    /// [`Time::ZERO`].
+    pub(crate) fn new(me: PublicKey, dht_key: PublicKey, epoch: Duration, rng: &Rng) -> Self {
         Self {
             me,
             profile: Profile::default(),
             friends: BTreeMap::new(),
             requests: Requests::default(),
             common: Common::default(),
+            conferences: Conferences::new(me, dht_key, epoch, rng.child("conferences")),
             ready: BTreeSet::new(),
             flushes: BTreeSet::new(),
             next_message: 0,
@@ -115,7 +119,7 @@ impl Core {
         self.epoch.saturating_add(now.since(Time::ZERO)).as_secs()
     }
 
-    /// Takes a packet of a session; false if its sender is no friend.
+    /// Takes a packet of a session; false if it is nobody's: its sender is no friend.
     pub(crate) fn handle_packet(
         &mut self,
         now: Time,
@@ -123,6 +127,11 @@ impl Core {
         id: u8,
         data: &Bytes,
     ) -> bool {
+        if is_conference(id) {
+            let online = self.friends.get(&peer).is_some_and(|friend| friend.contact.online);
+            self.conferences.handle_packet(now, peer, online, id, data);
+            return true;
+        }
         let seconds = self.calendar(now);
         let Some(friend) = self.friends.get_mut(&peer) else { return false };
         if custom::is_custom(id) {
@@ -173,11 +182,13 @@ impl Core {
 
     /// When [`Self::handle_timeout`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        self.flushes.first().map(|(at, _)| *at)
+        let flush = self.flushes.first().map(|(at, _)| *at);
+        flush.into_iter().chain(self.conferences.deadline()).min()
     }
 
     /// Runs what is due.
     pub(crate) fn handle_timeout(&mut self, now: Time) {
+        self.conferences.handle_timeout(now);
         while let Some(&(at, peer)) = self.flushes.first() {
             if at > now {
                 return;
@@ -192,7 +203,7 @@ impl Core {
 
     /// Sends what waits, as far as there is room; true if anything went.
     pub(crate) fn pump(&mut self, carrier: &mut impl Carrier) -> bool {
-        let mut sent = false;
+        let mut sent = self.conferences.pump(carrier);
         for peer in core::mem::take(&mut self.ready) {
             let Some(friend) = self.friends.get_mut(&peer) else { continue };
             let pumped = friend.pump(&self.profile, carrier, &mut self.common.desk(peer));
@@ -206,7 +217,7 @@ impl Core {
 
     /// The next thing that the user wants to know.
     pub(crate) fn poll_event(&mut self) -> Option<MessengerEvent> {
-        self.common.events.pop_front()
+        self.common.events.pop_front().or_else(|| self.conferences.poll_event())
     }
 
     /// The next piece of work to be done.
@@ -216,6 +227,8 @@ impl Core {
 
     /// True if something waits to be polled.
     pub(crate) fn has_output(&self) -> bool {
-        !self.common.events.is_empty() || self.common.work.has_requests()
+        !self.common.events.is_empty()
+            || self.common.work.has_requests()
+            || self.conferences.has_events()
     }
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::conference::{ConferenceEvent, ConferenceId, Invitation};
 use super::files::{FileOffer, FileOutcome, TransferId};
 use super::messages::MessageId;
 use crate::wire::PublicKey;
@@ -116,6 +117,20 @@ pub enum MessengerEvent {
         transfer: TransferId,
         /// How.
         outcome: FileOutcome,
+    },
+    /// A friend invites into a conference: [`join_conference`](super::Messenger::join_conference).
+    ConferenceInvited {
+        /// Who.
+        friend: PublicKey,
+        /// Into which one.
+        invitation: Invitation,
+    },
+    /// Something happened in a conference.
+    Conference {
+        /// In which one.
+        conference: ConferenceId,
+        /// What.
+        event: ConferenceEvent,
     },
     /// A packet for an application: see
     /// [`send_lossless`](super::Messenger::send_lossless) and [`send_lossy`](super::Messenger::send_lossy).

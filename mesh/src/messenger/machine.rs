@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::carrier::Carrier;
 use super::commands::TransferCommand;
+use super::conference::Tie;
 use super::core::Core;
 use super::error::{AddFriendError, FileError, MessageError, ProfileError, UnknownFriend};
 use super::event::MessengerEvent;
@@ -57,13 +58,13 @@ impl Messenger {
     /// are nodes of the DHT as it is.
     pub fn new(config: Config, identity: KeyPair, dht: KeyPair, rng: Rng, now: Time) -> Self {
         let config = Config { custom_packets: true, ..config };
-        let epoch = config.epoch;
+        let (epoch, own) = (config.epoch, rng.child("messenger"));
         let stack = if identity.public == dht.public {
             Stack::new(config, identity, rng, now)
         } else {
             Stack::with_identity(config, identity, dht, rng, now)
         };
-        let core = Core::new(stack.public_key(), epoch);
+        let core = Core::new(stack.public_key(), stack.dht_key(), epoch, &own);
         Self { stack, core }
     }
 
@@ -321,8 +322,16 @@ impl Messenger {
         match &event {
             Event::SessionUp { peer } => {
                 self.core.handle_up(*peer);
+                let dht_key = self.stack.dht_key_of(*peer).unwrap_or(*peer);
+                self.core.conferences.handle_up(now, *peer, dht_key);
             }
-            Event::SessionDown { peer, .. } => self.core.handle_down(now, *peer),
+            Event::SessionDown { peer, .. } => {
+                self.core.handle_down(now, *peer);
+                self.core.conferences.handle_down(now, *peer);
+            }
+            Event::PeerDhtKey { peer, dht_key } => {
+                self.core.conferences.handle_dht_key(*peer, *dht_key);
+            }
             // Packets of strangers are the user's business.
             Event::Packet { peer, id, data } => {
                 let known = self.core.handle_packet(now, *peer, *id, data);
@@ -340,6 +349,20 @@ impl Messenger {
             _ => {}
         }
         Some(event)
+    }
+
+    /// Keeps the connections that conferences need; true if there is news of that.
+    fn keep_ties(&mut self, now: Time) -> bool {
+        let mut news = false;
+        while let Some(tie) = self.core.conferences.poll_tie() {
+            news = true;
+            match tie {
+                // If there are too many the conference does without this one.
+                Tie::Hold(peer, dht_key) => _ = self.stack.add_acquaintance(now, peer, dht_key),
+                Tie::Release(peer) => self.stack.remove_acquaintance(now, peer),
+            }
+        }
+        news
     }
 }
 
@@ -381,8 +404,10 @@ impl Machine for Messenger {
                 Output::Idle(deadline) => deadline,
             };
             self.core.handle_timeout(now);
+            let tied = self.keep_ties(now);
             let stack = &mut self.stack;
-            if !self.core.pump(&mut Sessions { now, stack }) && !self.core.has_output() {
+            let sent = self.core.pump(&mut Sessions { now, stack });
+            if !sent && !tied && !self.core.has_output() {
                 let deadlines = [deadline, self.core.deadline()];
                 return Output::Idle(deadlines.into_iter().flatten().min());
             }

@@ -1,4 +1,5 @@
-//! Tox's messenger (feature `messenger`): friends with names and moods, messages with receipts, files.
+//! Tox's messenger (feature `messenger`): friends with names and moods, messages with receipts, files,
+//! and [conferences](conference) of many.
 //! On the wire it is c-toxcore's (research note `tox.md` 1.8 to 1.10): Tox clients are friends as any.
 //!
 //! [`Messenger`] is a [`Machine`](crate::Machine) as the [`Stack`](crate::Stack) that it owns, and is
@@ -62,6 +63,7 @@
 
 mod carrier;
 mod commands;
+pub mod conference;
 mod core;
 mod custom;
 mod error;

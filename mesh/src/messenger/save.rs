@@ -9,7 +9,7 @@ use crate::wire::save::{Friend, FriendState, Save};
 use crate::wire::{PublicKey, Time, ToxId};
 
 impl Messenger {
-    /// Writes profile, nospam and friends into a save. Keys, nodes and relays are the business of who
+    /// Writes profile, nospam, friends and conferences into a save. Keys, nodes and relays are the business of who
     /// made it; what is [unfinished](Self::unfinished) has no place there.
     pub fn save_into(&self, now: Time, save: &mut Save) {
         if let Some(id) = self.stack().tox_id() {
@@ -19,9 +19,10 @@ impl Messenger {
         self.core().profile().status_message().clone_into(&mut save.status_message);
         save.status = self.core().profile().status().byte();
         save.friends = friends(self.core(), now);
+        save.conferences = self.core().conferences.save();
     }
 
-    /// Takes profile, nospam and friends from a save whose keys this messenger was made with. Gives
+    /// Takes profile, nospam, friends and conferences from a save whose keys this messenger was made with. Gives
     /// back the friends that were not taken: too many, or this node itself.
     pub fn load(&mut self, now: Time, save: &Save) -> Vec<PublicKey> {
         self.stack_mut().set_nospam(save.nospam);
@@ -30,7 +31,10 @@ impl Messenger {
         let _ = self.set_status_message(&save.status_message);
         self.set_status(UserStatus::from_byte(save.status).unwrap_or_default());
         let refused = save.friends.iter().filter(|friend| !self.load_friend(now, friend));
-        refused.map(|friend| friend.key).collect()
+        let refused = refused.map(|friend| friend.key).collect();
+        // More than there is room for were never joined here, nor by a client of sane size.
+        self.core_mut().conferences.load(now, &save.conferences);
+        refused
     }
 
     fn load_friend(&mut self, now: Time, friend: &Friend) -> bool {

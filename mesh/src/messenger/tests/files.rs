@@ -312,7 +312,7 @@ fn a_restart_of_both_goes_on_where_the_bytes_on_disk_end() {
         duo.with(0, |core, peer| core.send_message(peer, MessageKind::Normal, text.clone()));
     for end in 0..2 {
         let kept = Unfinished::of(&duo.ends[end].core).to_bytes();
-        let mut core = Core::new(duo.ends[end].key, EPOCH);
+        let mut core = core_of(duo.ends[end].key, 0);
         core.add_friend(duo.ends[1 - end].key, None, false);
         Unfinished::from_bytes(&kept).unwrap().restore(&mut core);
         assert_eq!(Unfinished::of(&core).to_bytes(), kept);

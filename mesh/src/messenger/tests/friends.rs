@@ -154,7 +154,7 @@ fn applications_packets_pass_both_ways() {
 
 #[test]
 fn who_may_be_a_friend() {
-    let mut core = Core::new(PublicKey([1; 32]), EPOCH);
+    let mut core = core_of(PublicKey([1; 32]), 1);
     let friend = PublicKey([2; 32]);
     assert_eq!(core.check_friend(PublicKey([1; 32]), None), Err(AddFriendError::OwnKey));
     for bad in [&[][..], &[0; 922]] {

@@ -28,6 +28,11 @@ const QUEUE: usize = 128;
 /// When the clock showed nothing.
 const EPOCH: Duration = Duration::from_secs(1_700_000_000);
 
+/// A messenger without friends.
+fn core_of(key: PublicKey, seed: u8) -> Core {
+    Core::new(key, key, EPOCH, &Rng::from_seed([seed; 32]))
+}
+
 /// What a session does with packets.
 #[derive(Debug, Default)]
 struct Line {
@@ -99,7 +104,7 @@ impl Duo {
     fn strangers(seed: u8) -> Self {
         let keys = [PublicKey([1; 32]), PublicKey([2; 32])];
         let ends = [0, 1].map(|index| {
-            let mut core = Core::new(keys[index], EPOCH);
+            let mut core = core_of(keys[index], seed);
             core.add_friend(keys[1 - index], None, false);
             End {
                 core,
