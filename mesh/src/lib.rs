@@ -22,6 +22,7 @@ mod relay;
 pub mod runtime;
 mod session;
 pub mod stack;
+pub mod traffic;
 
 pub use channel::{ChannelId, MAX_MESSAGE};
 pub use config::{Accept, Config, DhtConfig};
@@ -37,3 +38,4 @@ pub use runtime::Mesh;
 pub use stack::Stack;
 pub use toktok_wire as wire;
 pub use toktok_wire::{Address, KeyPair, NodeKey, PublicKey, Rng, Time};
+pub use traffic::Traffic;

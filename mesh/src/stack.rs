@@ -26,6 +26,7 @@ use crate::onion::Onion;
 use crate::onion::client::{FirstHop, OnionClientConfig};
 use crate::path::Path;
 use crate::session::{Search, Sessions};
+use crate::traffic::Traffic;
 use crate::wire::onion::{ANNOUNCE_RESPONSE, DATA_RESPONSE};
 use crate::wire::{Address, KeyPair, PublicKey, Rng, Time};
 
@@ -43,6 +44,7 @@ pub struct Stack {
     sessions: Sessions,
     relay_server: RelayServer,
     person: Option<Box<Person>>,
+    traffic: Traffic,
     /// Lookups that sessions wait for.
     searches: BTreeMap<LookupId, PublicKey>,
     /// Hides networks from those who see their groups.
@@ -103,6 +105,7 @@ impl Stack {
             sessions,
             relay_server,
             person: None,
+            traffic: Traffic::default(),
             searches: BTreeMap::new(),
             group_key,
         }
@@ -121,6 +124,11 @@ impl Stack {
     /// How many packets were dropped, by reason.
     pub fn drops(&self) -> &Drops {
         &self.base.drops
+    }
+
+    /// All datagrams so far, by what they were for.
+    pub const fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// Gets to know the network through a node of which key and address are known.
@@ -361,6 +369,7 @@ impl Machine for Stack {
     type IoResult = Infallible;
 
     fn handle_datagram(&mut self, now: Time, from: Address, datagram: &mut [u8]) {
+        self.traffic.count_received(datagram);
         match datagram.first() {
             Some(&kind) if Sessions::handles(kind) => {
                 let mut env = self.base.env(now, self.dht.keys());
@@ -404,7 +413,10 @@ impl Machine for Stack {
                 return Output::Stream(stream, request);
             }
             match self.next_datagram(now) {
-                Some((Path::Direct(to), payload)) => return Output::Transmit { to, payload },
+                Some((Path::Direct(to), payload)) => {
+                    self.traffic.count_sent(&payload);
+                    return Output::Transmit { to, payload };
+                }
                 Some((Path::Relayed(to), payload)) => {
                     self.relay(now, to, &payload);
                     continue;
