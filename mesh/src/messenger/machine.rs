@@ -212,7 +212,8 @@ impl Messenger {
     /// 191, and 69 for setting up calls.
     ///
     /// # Errors
-    /// See [`PacketError`]; [`PacketError::NotConnected`] while the friend is not online.
+    /// See [`PacketError`]; [`PacketError::NotConnected`] while the friend is not online. After
+    /// [`PacketError::Full`] the mesh's [`Event::PacketWritable`] tells when there is room again.
     pub fn send_lossless(
         &mut self,
         now: Time,
@@ -341,7 +342,6 @@ impl Messenger {
                 self.core.handle_delivered(*peer, *before);
                 return None;
             }
-            Event::PacketWritable { .. } => return None,
             Event::FriendRequest { from, message } => {
                 self.core.handle_request(*from, message);
                 return None;
