@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use toktok_sim::scenario::{World, friends, mesh, privacy, tdfs};
+use toktok_sim::scenario::{World, friends, idle, mesh, privacy, tdfs};
 use toktok_sim::{Chance, Loss};
 
 /// Thousands of the shipped TokTok stacks in virtual time, replayable by seed.
@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Friends(Friends),
     /// Persons live in a network under churn; can anybody who is no friend tell where one is?
     Privacy(Privacy),
+    /// Persons who do nothing; what do their nodes send, of their own accord and for others?
+    Idle(Idle),
 }
 
 /// What every scenario takes.
@@ -174,6 +176,30 @@ impl Privacy {
             seed: self.common.seed,
             world: self.common.world(),
             ..privacy::Plan::default()
+        }
+    }
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Idle {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// How many nodes.
+    #[arg(long, default_value_t = 24)]
+    pub(crate) nodes: usize,
+    /// Virtual minutes that are counted, after two that are not.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub(crate) minutes: u64,
+}
+
+impl Idle {
+    pub(crate) fn plan(&self) -> idle::Plan {
+        idle::Plan {
+            nodes: self.nodes,
+            span: Duration::from_secs(60 * self.minutes),
+            seed: self.common.seed,
+            world: self.common.world(),
+            ..idle::Plan::default()
         }
     }
 }

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
-use toktok_sim::scenario::{friends, mesh, privacy, tdfs};
+use toktok_sim::scenario::{friends, idle, mesh, privacy, tdfs};
 
 use args::{Args, Command, Common};
 use measure::Measure;
@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Command::Tdfs(args) => run_tdfs(&args),
         Command::Friends(args) => run_friends(&args),
         Command::Privacy(args) => run_privacy(&args),
+        Command::Idle(args) => run_idle(&args),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -99,6 +100,17 @@ fn run_privacy(args: &args::Privacy) -> Result<bool, String> {
     let (outcome, _) = privacy::run(&plan);
     let cost = measure.end(outcome.virtual_seconds, plan.nodes + outcome.people);
     print(&args.common, &Report { scenario: "privacy", ok: outcome.is_good(), outcome, cost })
+}
+
+fn run_idle(args: &args::Idle) -> Result<bool, String> {
+    let plan = args.plan();
+    if args.common.trace.is_some() {
+        return Err("this scenario writes no trace".into());
+    }
+    let measure = Measure::begin();
+    let outcome = idle::run(&plan);
+    let cost = measure.end(outcome.virtual_seconds, plan.nodes);
+    print(&args.common, &Report { scenario: "idle", ok: outcome.is_good(), outcome, cost })
 }
 
 fn open_trace(common: &Common) -> Result<Option<BufWriter<File>>, String> {

@@ -1,6 +1,6 @@
 //! A report for people.
 
-use toktok_sim::scenario::{Summary, friends, mesh, privacy, tdfs};
+use toktok_sim::scenario::{Summary, friends, idle, mesh, privacy, tdfs};
 
 use crate::measure::Cost;
 
@@ -34,6 +34,25 @@ impl Rows for mesh::Outcome {
             ("refused a million", format!("{:.0}", self.refused_a_million)),
             ("stale deadlines", self.stale_deadlines.to_string()),
             ("trace hash", self.trace_hash.clone()),
+        ]
+    }
+}
+
+impl Rows for idle::Outcome {
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let bytes = |bytes: f64| format!("{bytes:.1} bytes a second");
+        let purposes = self.bytes_by_purpose.iter().map(|(name, sent)| format!("{name} {sent:.1}"));
+        vec![
+            ("nodes", self.nodes.to_string()),
+            ("seed", self.seed.to_string()),
+            ("virtual time", format!("{} s", self.virtual_seconds)),
+            ("of its own accord", bytes(self.own_bytes_a_second)),
+            ("the same at most", bytes(self.most_own_bytes_a_second)),
+            ("for others", bytes(self.served_bytes_a_second)),
+            ("served", format!("{:.2}%", 100.0 * self.served)),
+            ("by purpose", purposes.collect::<Vec<_>>().join(", ")),
+            ("announced", share(self.announced, self.nodes)),
+            ("known", format!("{:.1}", self.known)),
         ]
     }
 }

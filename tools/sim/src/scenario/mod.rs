@@ -2,6 +2,7 @@
 
 pub mod disk;
 pub mod friends;
+pub mod idle;
 pub mod mesh;
 mod nearest;
 pub mod privacy;
