@@ -51,7 +51,7 @@ pub struct ToxClient {
     name: String,
     child: Child,
     commands: Option<ChildStdin>,
-    events: Receiver<String>,
+    events: Receiver<(Instant, String)>,
     /// What happened and was not waited for yet.
     pending: VecDeque<Value>,
     /// All lines, both ways.
@@ -264,7 +264,7 @@ impl ToxClient {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let event = match self.events.recv_timeout(left) {
-                Ok(line) => self.read(line),
+                Ok((at, line)) => self.read(at, line),
                 Err(RecvTimeoutError::Timeout) => return None,
                 Err(RecvTimeoutError::Disconnected) => self.fail("it has ended"),
             };
@@ -275,10 +275,15 @@ impl ToxClient {
         }
     }
 
-    fn read(&mut self, line: String) -> Value {
-        let event = serde_json::from_str(&line);
+    /// An event. It is given the moment `at` which it came, in milliseconds on this process's clock:
+    /// the same one for all clients.
+    fn read(&mut self, at: Instant, line: String) -> Value {
+        let event = serde_json::from_str::<Value>(&line);
         self.log.push(line);
-        event.unwrap_or_else(|error| self.fail(&format!("its last line is no JSON: {error}")))
+        let mut event =
+            event.unwrap_or_else(|error| self.fail(&format!("its last line is no JSON: {error}")));
+        event["at"] = milliseconds(at).into();
+        event
     }
 }
 
@@ -303,13 +308,22 @@ pub fn meet(first: &mut ToxClient, second: &mut ToxClient, node: SocketAddr, key
     second.wait_online(first.key());
 }
 
+/// A moment on a clock that begins with its first use.
+fn milliseconds(at: Instant) -> f64 {
+    static BEGIN: OnceLock<Instant> = OnceLock::new();
+    let begin = *BEGIN.get_or_init(|| at);
+    let late = at.saturating_duration_since(begin).as_secs_f64();
+    (late - begin.saturating_duration_since(at).as_secs_f64()) * 1000.0
+}
+
 /// A thread that reads lines. What is no UTF-8 (names are any bytes) is replaced.
-fn read_lines(output: ChildStdout) -> Receiver<String> {
+fn read_lines(output: ChildStdout) -> Receiver<(Instant, String)> {
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || {
         let lines = BufReader::new(output).split(b'\n').map_while(Result::ok);
         for line in lines {
-            if send.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            if send.send((Instant::now(), line)).is_err() {
                 return;
             }
         }

@@ -58,14 +58,23 @@ pub(crate) fn lint() -> Outcome {
 
 /// `cargo xtask bench [LAYER]`: the benchmarks of one layer, or of all crates that have some.
 pub(crate) fn bench(layer: Option<&str>, arguments: &[OsString]) -> Outcome {
-    setup(Purpose::Demo)?;
     let mut command = cargo();
     command.arg("bench");
     match layer {
-        None => command.arg("--workspace"),
-        Some(name) => command.args(["--package", &format!("toktok-{name}")]),
+        None => {
+            setup(Purpose::Demo)?;
+            command.args(["--workspace", "--exclude", "integration-tests", "--benches"])
+        }
+        Some("mesh") => {
+            setup(Purpose::Test)?;
+            command.args(["--package", "integration-tests", "--bench", "mesh"])
+        }
+        Some(name) => {
+            setup(Purpose::Demo)?;
+            command.args(["--package", &format!("toktok-{name}"), "--benches"])
+        }
     };
-    run(command.arg("--benches").args(arguments))
+    run(command.arg("--").args(arguments))
 }
 
 /// `cargo xtask sim …`: everything behind it goes to the simulator.

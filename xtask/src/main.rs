@@ -64,12 +64,13 @@ enum Chore {
         #[arg(long, default_value_t = 1_000_000)]
         runs: u64,
     },
-    /// Runs the benchmarks of one layer (wire, mesh, tdfs, tdc), or of all.
+    /// Runs the benchmarks of one layer (wire, mesh, tdfs, tdc), or of all. Those of the mesh are whole
+    /// programs beside libtoxcore's, as one table: `cargo xtask bench mesh [--json] [ROW…]`.
     Bench {
         /// The layer.
         layer: Option<String>,
-        /// Handed to `cargo bench`.
-        #[arg(last = true)]
+        /// Handed to the benchmarks.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
     /// Compiles the C programs that workers run to the committed WebAssembly (byte-identical on Debian 12).
