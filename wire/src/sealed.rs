@@ -4,19 +4,17 @@
 //! The same construction serves `crypto_box` (a [`SharedKey`] precomputed between two keys) and
 //! `crypto_secretbox` (a random one): only where the key comes from differs.
 
-use poly1305::Poly1305;
-use poly1305::universal_hash::KeyInit;
-use salsa20::XSalsa20;
-use salsa20::cipher::{KeyIvInit, StreamCipher, consts::U10};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
 use crate::codec::Encode;
 use crate::key::SharedKey;
 use crate::nonce::Nonce;
+use crate::poly1305;
+use crate::salsa::KeyStream;
 
 /// Bytes that a box adds to its plaintext.
-pub const TAG_LEN: usize = 16;
+pub const TAG_LEN: usize = poly1305::TAG_LEN;
 
 /// The box was not sealed with this key and nonce, or was damaged on the way.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
@@ -25,7 +23,7 @@ pub struct Forged;
 
 /// HSalsa20 of `input` as key and a zero nonce: the last step of `crypto_box_beforenm`.
 pub(crate) fn hsalsa20(input: &[u8; 32]) -> [u8; 32] {
-    salsa20::hsalsa::<U10>(&(*input).into(), &[0; 16].into()).into()
+    crate::salsa::hsalsa20(input, &[0; 16])
 }
 
 /// A packet of a plain header and one box: `header`, then `payload` sealed with `key` and `nonce`.
@@ -38,17 +36,10 @@ pub(crate) fn seal_packet<H: Encode, P: Encode>(
     let head = header.encoded_len();
     let mut out = Vec::with_capacity(head + TAG_LEN + payload.encoded_len());
     header.encode(&mut out);
+    out.resize(head + TAG_LEN, 0);
     payload.encode(&mut out);
-    key.seal_suffix(nonce, &mut out, head);
+    key.seal_in_place(nonce, &mut out[head..]);
     out
-}
-
-/// XSalsa20 behind its first 32 bytes of key stream, which are the one-time Poly1305 key.
-fn keyed(key: &SharedKey, nonce: &Nonce) -> (XSalsa20, Poly1305) {
-    let mut cipher = XSalsa20::new(&key.0.into(), &nonce.0.into());
-    let mut mac_key = [0; 32];
-    cipher.apply_keystream(&mut mac_key);
-    (cipher, Poly1305::new(&mac_key.into()))
 }
 
 impl SharedKey {
@@ -59,11 +50,17 @@ impl SharedKey {
         let plain_len = out.len() - start;
         out.resize(out.len() + TAG_LEN, 0);
         out.copy_within(start..start + plain_len, start + TAG_LEN);
-        let (cipher_key, mac) = keyed(self, nonce);
-        let mut cipher = cipher_key;
-        let (tag, body) = out[start..].split_at_mut(TAG_LEN);
-        cipher.apply_keystream(body);
-        tag.copy_from_slice(&mac.compute_unpadded(body));
+        self.seal_in_place(nonce, &mut out[start..]);
+    }
+
+    /// Makes a box in place: the plaintext stands behind room for the authenticator, [`TAG_LEN`] bytes.
+    /// Less than that is no room for a box, and left as it is.
+    pub fn seal_in_place(&self, nonce: &Nonce, room: &mut [u8]) {
+        let Some((tag, body)) = room.split_first_chunk_mut::<TAG_LEN>() else { return };
+        let stream = KeyStream::new(&self.0, &nonce.0);
+        let mac_key = *stream.mac_key();
+        stream.apply(body);
+        *tag = poly1305::authenticate(&mac_key, body);
     }
 
     /// A box of `plain` in a fresh vector.
@@ -85,10 +82,10 @@ impl SharedKey {
         boxed: &'a mut [u8],
     ) -> Result<&'a mut [u8], Forged> {
         let (tag, body) = boxed.split_at_mut_checked(TAG_LEN).ok_or(Forged)?;
-        let (mut cipher, mac) = keyed(self, nonce);
-        let expected = mac.compute_unpadded(body);
+        let stream = KeyStream::new(&self.0, &nonce.0);
+        let expected = poly1305::authenticate(stream.mac_key(), body);
         if bool::from(expected.as_slice().ct_eq(tag)) {
-            cipher.apply_keystream(body);
+            stream.apply(body);
             Ok(body)
         } else {
             Err(Forged)

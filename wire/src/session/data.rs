@@ -5,6 +5,7 @@ use super::{CRYPTO_DATA, CRYPTO_OVERHEAD, MAX_CRYPTO_DATA, MAX_CRYPTO_PACKET, da
 use crate::codec::{Decode, DecodeError, Encode, Reader};
 use crate::key::SharedKey;
 use crate::nonce::Nonce;
+use crate::sealed::TAG_LEN;
 
 /// Data is padded so that its length leaves the same remainder by this as [`MAX_CRYPTO_DATA`].
 const PADDING_BLOCK: usize = 8;
@@ -45,12 +46,14 @@ pub fn seal_crypto_data(
     let mut out = Vec::with_capacity(CRYPTO_OVERHEAD + padding + len);
     out.push(CRYPTO_DATA);
     out.extend_from_slice(&nonce.low_u16().to_be_bytes());
+    let boxed = out.len();
+    out.resize(boxed + TAG_LEN, 0);
     header.encode(&mut out);
     out.resize(out.len() + padding, data_id::PADDING);
     out.push(id);
     out.extend_from_slice(parts[0]);
     out.extend_from_slice(parts[1]);
-    key.seal_suffix(nonce, &mut out, 3);
+    key.seal_in_place(nonce, &mut out[boxed..]);
     out
 }
 
