@@ -5,6 +5,7 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
+use toktok_mesh::messenger::conference::{ConferenceEvent, ConferenceId, ConferenceKind};
 use toktok_mesh::messenger::{
     FileKind, FileOffer, FileOutcome, IoRequest, IoResult, MessageKind, Messenger,
     MessengerEvent as Event, TransferId,
@@ -24,7 +25,7 @@ struct Person {
 /// Two of them, nodes around them, and what flies between.
 struct World {
     now: Time,
-    /// The two first.
+    /// The people first.
     people: Vec<Person>,
     flying: BTreeMap<(Time, u64), (usize, Address, Vec<u8>)>,
     count: u64,
@@ -50,11 +51,16 @@ impl Person {
 impl World {
     /// Two, and so many other nodes. Without any, the two have no more to hide than those.
     fn new(seed: u8, loss: u64, others: usize) -> Self {
+        Self::of(seed, loss, 2, others)
+    }
+
+    /// So many people, and so many other nodes.
+    fn of(seed: u8, loss: u64, count: usize, others: usize) -> Self {
         let now = Time::from_secs(1);
         let rng = Rng::from_seed([seed; 32]);
-        let person = |number| Person::new(number, &rng, others > 0 && number < 2, now);
-        let people: Vec<Person> = (0..2 + others).map(person).collect();
-        let first = &people[if others > 0 { 2 } else { 0 }];
+        let person = |number| Person::new(number, &rng, others > 0 && number < count, now);
+        let people: Vec<Person> = (0..count + others).map(person).collect();
+        let first = &people[if others > 0 { count } else { 0 }];
         let (key, address) = (first.key, first.address);
         let mut world = Self { now, people, flying: BTreeMap::new(), count: 0, loss, rng };
         for number in 0..world.people.len() {
@@ -271,4 +277,82 @@ fn a_person_moves_by_a_tox_save() {
     assert_eq!(again.write(), save.write());
     let confirmed = |state: &FriendState| matches!(state, FriendState::Confirmed { .. });
     assert_eq!(save.friends.iter().filter(|friend| confirmed(&friend.state)).count(), 1);
+}
+
+impl World {
+    /// Two people are friends and online.
+    fn befriend(&mut self, a: usize, b: usize) {
+        for (number, friend) in [(a, b), (b, a)] {
+            let friend = self.people[friend].key;
+            self.with(number, |messenger, now| messenger.add_friend(now, friend)).unwrap();
+        }
+        let [to_a, to_b] = [a, b].map(|number| self.people[number].key);
+        self.run_until(|world| {
+            world.people[a].has(&Event::FriendOnline { friend: to_b })
+                && world.people[b].has(&Event::FriendOnline { friend: to_a })
+        });
+    }
+
+    /// One brings a friend into a conference.
+    fn bring(&mut self, host: usize, guest: usize, id: ConferenceId) {
+        let friend = self.people[guest].key;
+        self.with(host, |messenger, _| messenger.invite_to_conference(friend, id)).unwrap();
+        let invitation = |world: &Self| {
+            world.people[guest].events.iter().find_map(|event| match event {
+                Event::ConferenceInvited { friend, invitation } => Some((*friend, *invitation)),
+                _ => None,
+            })
+        };
+        self.run_until(|world| invitation(world).is_some());
+        let (friend, invitation) = invitation(self).unwrap();
+        self.with(guest, |messenger, now| messenger.join_conference(now, friend, invitation))
+            .unwrap();
+        let joined = Event::Conference { conference: id, event: ConferenceEvent::Joined };
+        self.run_until(|world| world.people[guest].has(&joined));
+    }
+
+    fn has_said(
+        &self,
+        from: usize,
+        to: usize,
+        conference: ConferenceId,
+        text: &'static str,
+    ) -> bool {
+        let (member, kind, text) = (self.people[from].key, MessageKind::Normal, text.into());
+        let event = ConferenceEvent::Message { member, kind, text };
+        self.people[to].has(&Event::Conference { conference, event })
+    }
+}
+
+#[test]
+fn a_conference_connects_people_who_are_no_friends() {
+    let mut world = World::of(8, 0, 3, 8);
+    world.befriend(0, 1);
+    world.befriend(1, 2);
+    let create = |messenger: &mut Messenger, _| messenger.create_conference(ConferenceKind::Text);
+    let id = world.with(0, create).unwrap();
+    world.bring(0, 1, id);
+    world.bring(1, 2, id);
+    let [first, last] = [0, 2].map(|number| world.people[number].key);
+    world.run_until(|world| {
+        world.people[0].messenger.stack().is_connected(last)
+            && world.people[2].messenger.stack().is_connected(first)
+    });
+    assert_eq!(world.people[0].messenger.stack().friends().count(), 1, "but no friend");
+    // The one between them leaves, and they still hear each other.
+    world.with(1, |messenger, now| messenger.leave_conference(now, id)).unwrap();
+    let member = world.people[1].key;
+    let left = Event::Conference { conference: id, event: ConferenceEvent::Left { member } };
+    world.run_until(|world| world.people[0].has(&left) && world.people[2].has(&left));
+    for (from, to, text) in [(0, 2, "there?"), (2, 0, "here")] {
+        let kind = MessageKind::Normal;
+        world.with(from, |it, _| it.send_to_conference(id, kind, text)).unwrap();
+        world.run_until(|world| world.has_said(from, to, id, text));
+    }
+    // When the conference is over for one, the connection ends for both.
+    world.with(2, |messenger, now| messenger.leave_conference(now, id)).unwrap();
+    world.run_until(|world| {
+        !world.people[0].messenger.stack().is_connected(last)
+            && !world.people[2].messenger.stack().is_connected(first)
+    });
 }
