@@ -6,6 +6,7 @@ mod check;
 pub mod address;
 pub mod channel;
 pub mod conference;
+pub mod conference_member;
 pub mod dht;
 pub mod file;
 pub mod friend;
@@ -29,6 +30,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("capability", file::capability),
     ("channel", channel::channel),
     ("conference", conference::conference),
+    ("conference_member", conference_member::conference_member),
     ("dht", dht::dht),
     ("friend", friend::friend),
     ("lan", lan::lan),
