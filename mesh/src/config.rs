@@ -63,11 +63,13 @@ pub struct Config {
 }
 
 impl Config {
-    /// For a person's stack: sessions with friends only, and their packets handed up.
+    /// For a person's stack: sessions with friends only, and their packets handed up. As a Tox client it
+    /// tells no bootstrap info.
     #[must_use]
     pub fn person() -> Self {
         let accept = Accept::Listed(BTreeSet::new());
-        Self { accept, custom_packets: true, ..Self::default() }
+        let dht = DhtConfig { answers_info: false, ..DhtConfig::default() };
+        Self { dht, accept, custom_packets: true, ..Self::default() }
     }
 }
 

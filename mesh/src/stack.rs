@@ -1,5 +1,6 @@
 //! The mesh as one value: DHT, sessions and channels behind one [`Machine`].
 
+mod entry;
 mod person;
 mod relay_server;
 mod relayed;
@@ -129,12 +130,6 @@ impl Stack {
     /// All datagrams so far, by what they were for.
     pub const fn traffic(&self) -> &Traffic {
         &self.traffic
-    }
-
-    /// Gets to know the network through a node of which key and address are known.
-    pub fn bootstrap(&mut self, now: Time, address: Address, key: PublicKey) {
-        self.dht.bootstrap(&mut self.base.context(now), address, key);
-        self.remember_entry(key, address);
     }
 
     /// Finds a node's address by its key; [`Event::LookupDone`] tells.

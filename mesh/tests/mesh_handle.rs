@@ -84,3 +84,31 @@ async fn a_key_that_nobody_has_is_not_found() {
     };
     tokio::time::timeout(Duration::from_secs(30), work).await.expect("in time");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_starts_again_without_being_told_where() {
+    let work = async {
+        let first = loopback().key(&key(11)).spawn().await.expect("loopback has ports");
+        let entry = (first.addresses()[0], first.public_key());
+        let second =
+            loopback().key(&key(12)).bootstrap(entry.0, entry.1).spawn().await.expect("a node");
+        let third =
+            loopback().key(&key(13)).bootstrap(entry.0, entry.1).spawn().await.expect("a node");
+        while count_of(&third).await < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let saved = third.with_stack(|stack, _| stack.nodes_to_save()).await.expect("it runs");
+        assert!(saved.len() >= 2, "{saved:?}");
+        drop(third);
+        // The one that it began with is gone meanwhile.
+        drop(first);
+        let again = loopback().key(&key(13)).spawn().await.expect("a node");
+        again.with_stack(move |stack, now| stack.load_nodes(now, &saved)).await.expect("it runs");
+        while again.lookup(second.public_key()).await.expect("it runs").is_none() {}
+    };
+    tokio::time::timeout(Duration::from_secs(60), work).await.expect("in time");
+}
+
+async fn count_of(mesh: &Mesh) -> usize {
+    mesh.with_stack(|stack, _| stack.close_nodes().count()).await.expect("it runs")
+}

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use crate::wire::PublicKey;
+
 /// Buckets of the close list: one a count of leading bits shared with this node's key, the last one
 /// for all beyond (c-toxcore `LCLIENT_LENGTH`; the Tox Reference has 256).
 pub(super) const BUCKETS: usize = 128;
@@ -157,6 +159,10 @@ pub(super) const MAX_TOLD: usize = 8;
 /// LAN discovery: this often (c-toxcore `LAN_DISCOVERY_INTERVAL`),
 pub(super) const LAN_INTERVAL: Duration = Duration::from_secs(10);
 
+/// … and up to so much later, so that two nodes of one machine have no common rhythm that tells them
+/// apart from others,
+pub(super) const LAN_JITTER: Duration = Duration::from_secs(1);
+
 /// … always to this port (c-toxcore `TOX_PORT_DEFAULT`),
 pub(super) const LAN_PORT: u16 = 33_445;
 
@@ -194,6 +200,15 @@ pub struct DhtConfig {
     /// Takes part in LAN discovery: tells the local network of this node every ten seconds, and asks the
     /// nodes that others tell of. Never to be used by a node that must not be noticed.
     pub lan_discovery: bool,
+    /// Answer whoever asks for this node's bootstrap info: its version and message of the day. Tox
+    /// clients do not, bootstrap nodes do.
+    pub answers_info: bool,
+    /// The message of the day, before what the node offers; both together at most 256 bytes.
+    pub motd: String,
+    /// Nodes that this one does not ask, nor tell of, nor lead its onion paths through; it answers them
+    /// as anybody. A person's core shuns the provider's core of its own machine: as the last hop of one
+    /// of the person's paths that would show the identity's packets coming from the person's address.
+    pub shunned: Vec<PublicKey>,
     /// Lookups under way at once; one more fails at once. Each costs a few KiB.
     pub max_lookups: usize,
     /// A lookup ends at the latest after this, found or not.
@@ -205,6 +220,9 @@ impl Default for DhtConfig {
         Self {
             discover_services: false,
             lan_discovery: false,
+            answers_info: true,
+            motd: String::new(),
+            shunned: Vec::new(),
             max_lookups: 256,
             lookup_timeout: Duration::from_secs(10),
         }

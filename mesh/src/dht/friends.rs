@@ -48,11 +48,11 @@ impl Dht {
         key: &PublicKey,
         nodes: &[(PublicKey, Address)],
     ) {
-        let own = self.keys.public();
+        let hints = nodes.iter().filter(|(key, at)| self.is_welcome(key) && is_reachable(at));
+        let hints: Vec<(PublicKey, Address)> = hints.take(MAX_HINTS).copied().collect();
         let Some(friend) = self.friends.get_mut(key) else { return };
-        let hints = nodes.iter().filter(|(key, address)| *key != own && is_reachable(address));
-        for (key, address) in hints.take(MAX_HINTS) {
-            friend.ask(cx.now, *key, *address);
+        for (key, address) in hints {
+            friend.ask(cx.now, key, address);
         }
         self.drive_friends(cx);
     }

@@ -66,7 +66,6 @@ impl Dht {
     }
 
     /// Nodes to ask at the next start: the close list, and what is left of the nodes from before.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the stack saves nothing yet"))]
     pub(crate) fn nodes_to_save(&self) -> Vec<(PublicKey, Address)> {
         let close = self.table.iter().flat_map(Node::all);
         close.chain(self.saved.iter()).take(MAX_SAVED_NODES).collect()

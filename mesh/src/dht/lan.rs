@@ -3,6 +3,7 @@
 //! for the addresses).
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::time::Duration;
 
 use super::config::{
     LAN_INTERVAL, LAN_PORT, LAN_PORT_LAST, LAN_PORTS_A_TIME, MAX_BROADCAST_ADDRESSES,
@@ -11,6 +12,9 @@ use crate::wire::{Address, Time};
 
 /// All nodes of the local link.
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+
+/// The addresses that every machine has.
+const EVERYWHERE: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::BROADCAST), IpAddr::V6(ALL_NODES)];
 
 /// When and where to shout.
 #[derive(Debug)]
@@ -25,8 +29,7 @@ pub(super) struct Lan {
 
 impl Lan {
     pub(super) fn new(is_enabled: bool, now: Time) -> Self {
-        let broadcast = vec![Ipv4Addr::BROADCAST.into(), ALL_NODES.into()];
-        Self { next: is_enabled.then_some(now), port: LAN_PORT + 1, broadcast }
+        Self { next: is_enabled.then_some(now), port: LAN_PORT + 1, broadcast: EVERYWHERE.into() }
     }
 
     /// True if this node takes part.
@@ -34,22 +37,25 @@ impl Lan {
         self.next.is_some()
     }
 
-    /// Adds an interface's broadcast address to the two that every machine has. Not loopback's: many
-    /// nodes of one machine are its own business.
-    pub(super) fn add_broadcast(&mut self, address: IpAddr) {
-        let is_new = !self.broadcast.contains(&address);
-        if is_new && !address.is_loopback() && self.broadcast.len() < MAX_BROADCAST_ADDRESSES {
-            self.broadcast.push(address);
+    /// Takes over the interfaces' broadcast addresses, beside the two that every machine has. Not
+    /// loopback's: many nodes of one machine are its own business.
+    pub(super) fn set_broadcast(&mut self, addresses: &[IpAddr]) {
+        self.broadcast = EVERYWHERE.into();
+        for address in addresses {
+            let is_new = !self.broadcast.contains(address);
+            if is_new && !address.is_loopback() && self.broadcast.len() < MAX_BROADCAST_ADDRESSES {
+                self.broadcast.push(*address);
+            }
         }
     }
 
     /// Where to shout now: at each address the port that everyone tries first, and some of the others,
-    /// by turns.
-    pub(super) fn take_due(&mut self, now: Time) -> Vec<Address> {
+    /// by turns. The next time is `delay` later than it need be.
+    pub(super) fn take_due(&mut self, now: Time, delay: Duration) -> Vec<Address> {
         if self.next.is_none_or(|next| now < next) {
             return Vec::new();
         }
-        self.next = Some(now + LAN_INTERVAL);
+        self.next = Some(now + LAN_INTERVAL + delay);
         let last = LAN_PORT_LAST.min(self.port + LAN_PORTS_A_TIME);
         let ports = core::iter::once(LAN_PORT).chain(self.port..last);
         self.port = if last == LAN_PORT_LAST { LAN_PORT + 1 } else { last };
@@ -75,12 +81,13 @@ mod tests {
         let (mut ports, mut now) = (BTreeSet::new(), Time::ZERO);
         for _ in 0..10 {
             assert_eq!(lan.deadline(), Some(now));
-            let to = lan.take_due(now);
-            assert!(to.len() <= 2 * 11 && lan.take_due(now).is_empty());
+            let delay = Duration::from_millis(7);
+            let to = lan.take_due(now, delay);
+            assert!(to.len() <= 2 * 11 && lan.take_due(now, delay).is_empty());
             assert_eq!(to[0], Address::udp("255.255.255.255:33445".parse().unwrap()));
             assert_eq!(to[1], Address::udp("[ff02::1]:33445".parse().unwrap()));
             ports.extend(to.iter().filter_map(Address::as_udp).map(|to| to.port()));
-            now += LAN_INTERVAL;
+            now += LAN_INTERVAL + delay;
         }
         assert_eq!(ports, (33_445..33_545).collect());
         assert_eq!(lan.port, 33_446, "and anew");
@@ -89,19 +96,20 @@ mod tests {
     #[test]
     fn interfaces_add_their_addresses_but_loopback_does_not() {
         let mut lan = Lan::new(true, Time::ZERO);
-        lan.add_broadcast([127, 255, 255, 255].into());
-        for last in 0..100 {
-            lan.add_broadcast([10, 0, last, 255].into());
-            lan.add_broadcast([10, 0, last, 255].into());
-        }
+        let many = (0..100).flat_map(|last| [[10, 0, last, 255]; 2]).map(IpAddr::from);
+        let all: Vec<IpAddr> =
+            [IpAddr::from([127, 255, 255, 255])].into_iter().chain(many).collect();
+        lan.set_broadcast(&all);
         assert_eq!(lan.broadcast.len(), MAX_BROADCAST_ADDRESSES);
         assert_eq!(lan.broadcast[2], IpAddr::from([10, 0, 0, 255]));
+        lan.set_broadcast(&all[..1]);
+        assert_eq!(lan.broadcast, EVERYWHERE, "what has gone is forgotten");
     }
 
     #[test]
     fn is_silent_if_it_shall_be() {
         let mut lan = Lan::new(false, Time::ZERO);
-        assert!(lan.take_due(Time::from_secs(100)).is_empty());
+        assert!(lan.take_due(Time::from_secs(100), Duration::ZERO).is_empty());
         assert_eq!(lan.deadline(), None);
     }
 }

@@ -36,7 +36,7 @@ use std::collections::VecDeque;
 use self::bootstrap::Bootstrap;
 use self::candidates::Candidates;
 pub use self::config::DhtConfig;
-use self::config::{JOIN_LOOKUPS, RANDOM_INTERVAL, REFRESH_INTERVAL};
+use self::config::{JOIN_LOOKUPS, LAN_JITTER, RANDOM_INTERVAL, REFRESH_INTERVAL};
 use self::friends::Friends;
 use self::lan::Lan;
 use self::lookups::{Reason, Running};
@@ -131,7 +131,7 @@ impl Dht {
             requests: Requests::default(),
             candidates: Candidates::new(own),
             bootstrap: Bootstrap::default(),
-            services: Services::default(),
+            services: Services::new(&config.motd),
             friends: Friends::new(),
             saved: Saved::default(),
             lan: Lan::new(config.lan_discovery, now),
@@ -151,7 +151,7 @@ impl Dht {
 
     /// Gets to know the network through this node.
     pub(crate) fn bootstrap(&mut self, cx: &mut Context<'_>, address: Address, key: PublicKey) {
-        if key != self.keys.public() {
+        if self.is_welcome(&key) {
             self.bootstrap.add(cx.now, key, address);
             self.ask_bootstrap_nodes(cx);
         }
@@ -159,18 +159,16 @@ impl Dht {
 
     /// Asks nodes from before, until somebody answers: those of a save file, or of
     /// [`Dht::nodes_to_save`] of the last run.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the stack loads nothing yet"))]
     pub(crate) fn load_nodes(&mut self, cx: &mut Context<'_>, nodes: &[(PublicKey, Address)]) {
-        let own = self.keys.public();
-        let fit = nodes.iter().filter(|(key, address)| *key != own && is_reachable(address));
-        self.saved.add(cx.now, fit.copied());
+        let fit = nodes.iter().filter(|(key, at)| self.is_welcome(key) && is_reachable(at));
+        let fit: Vec<_> = fit.copied().collect();
+        self.saved.add(cx.now, fit);
         self.ask_saved_nodes(cx);
     }
 
-    /// Adds an interface's broadcast address to those at which LAN discovery shouts.
-    #[expect(dead_code, reason = "the runtime looks for none yet")]
-    pub(crate) fn add_broadcast(&mut self, address: core::net::IpAddr) {
-        self.lan.add_broadcast(address);
+    /// The broadcast addresses of this machine's interfaces, as they are now: LAN discovery shouts there.
+    pub(crate) fn set_broadcast_addresses(&mut self, addresses: &[core::net::IpAddr]) {
+        self.lan.set_broadcast(addresses);
     }
 
     /// What the bootstrap info offers from now on.
@@ -264,8 +262,13 @@ impl Dht {
 
     /// Tells the local network of this node.
     fn shout(&mut self, cx: &mut Context<'_>) {
+        if self.lan.deadline().is_none_or(|at| cx.now < at) {
+            return;
+        }
         let packet = LanDiscovery { key: self.keys.public() }.to_bytes();
-        for address in self.lan.take_due(cx.now) {
+        let delay = self.rng.below(LAN_JITTER.as_micros() as u64);
+        let delay = core::time::Duration::from_micros(delay);
+        for address in self.lan.take_due(cx.now, delay) {
             cx.transmit(address, packet.clone());
         }
     }
@@ -290,15 +293,24 @@ impl Dht {
         }
     }
 
+    /// False for this node itself and for those with whom it will have nothing to do.
+    fn is_welcome(&self, key: &PublicKey) -> bool {
+        *key != self.keys.public() && !self.config.shunned.contains(key)
+    }
+
     /// A node that we only heard of: it is pinged if its answer would bring it into the close list.
     fn consider(&mut self, now: Time, key: PublicKey, address: Address) {
-        if is_reachable(&address) && self.table.wants(&key, &address, now) {
+        let is_fit = is_reachable(&address) && self.is_welcome(&key);
+        if is_fit && self.table.wants(&key, &address, now) {
             self.candidates.offer(now, key, address);
         }
     }
 
     /// A node that wrote to us itself. If we know it elsewhere, it may have moved.
     fn consider_sender(&mut self, cx: &mut Context<'_>, key: PublicKey, address: Address) {
+        if !self.is_welcome(&key) {
+            return;
+        }
         self.table.heard(&key, &address, cx.now);
         if let Some(friend) = self.friends.get_mut(&key)
             && is_reachable(&address)

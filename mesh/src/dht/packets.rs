@@ -189,11 +189,10 @@ impl Dht {
         let purpose = self.requests.take(cx.now, response.id, &sender, &from, false);
         let purpose = purpose.ok_or(DropReason::Unsolicited)?;
         self.verified(cx, sender, from, purpose);
-        let nodes = || {
-            let nodes = response.nodes.iter();
-            nodes.map(|node| (node.key, Address::udp(node.endpoint.address)))
-        };
-        for (key, address) in nodes() {
+        let nodes = response.nodes.iter().filter(|node| self.is_welcome(&node.key));
+        let nodes = nodes.map(|node| (node.key, Address::udp(node.endpoint.address)));
+        let nodes: Vec<(PublicKey, Address)> = nodes.collect();
+        for (key, address) in nodes.iter().copied() {
             self.tell_friends_of_node(cx.now, &sender, key, address);
             self.consider(cx.now, key, address);
         }
@@ -202,7 +201,8 @@ impl Dht {
         if let Purpose::Lookup(number) = purpose {
             let running = self.lookups.iter_mut().find(|running| running.number == number);
             if let Some(running) = running {
-                let reachable = nodes().filter(|(_, address)| super::is_reachable(address));
+                let reachable =
+                    nodes.iter().copied().filter(|(_, address)| super::is_reachable(address));
                 running.lookup.answered(sender, from, reachable);
                 running.wake = cx.now;
                 self.drive_lookups(cx);
@@ -265,6 +265,9 @@ impl Dht {
         packet: &[u8],
     ) -> Handled {
         if BootstrapInfoRequest::from_bytes(packet).is_ok() {
+            if !self.config.answers_info {
+                return Err(DropReason::Refused);
+            }
             cx.transmit(from, self.services.info());
             return Ok(());
         }

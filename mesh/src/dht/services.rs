@@ -35,15 +35,27 @@ struct Asked {
 /// Our own offer, and whom we asked for theirs.
 #[derive(Debug, Default)]
 pub(super) struct Services {
+    /// What the operator says.
+    greeting: String,
+    /// That, and what is offered.
     motd: String,
+    is_offering: bool,
     asked: VecDeque<Asked>,
 }
 
 impl Services {
+    /// Nothing but a message of the day, cut at the limit.
+    pub(super) fn new(motd: &str) -> Self {
+        let cut = motd.floor_char_boundary(MAX_MOTD);
+        let greeting = motd[..cut].to_owned();
+        Self { motd: greeting.clone(), greeting, ..Self::default() }
+    }
+
     /// Offers these services from now on; names that do not fit into the message any more are left
     /// out.
     pub(super) fn offer(&mut self, services: &[&str]) {
-        self.motd.clear();
+        self.motd.clone_from(&self.greeting);
+        self.is_offering = !services.is_empty();
         for service in services {
             let separator = usize::from(!self.motd.is_empty());
             if self.motd.len() + separator + service.len() <= MAX_MOTD {
@@ -55,7 +67,7 @@ impl Services {
 
     /// True if this node offers something itself.
     pub(super) fn is_offering(&self) -> bool {
-        !self.motd.is_empty()
+        self.is_offering
     }
 
     /// Our bootstrap info. It never has the length of a request, for nothing else tells the two apart.
@@ -118,6 +130,18 @@ mod tests {
         let info = BootstrapInfo::from_bytes(&bytes).unwrap();
         assert_eq!(info.text(), "toktok/tdfs/1 toktok/tdc/1");
         assert_eq!(info.version, 1_000);
+    }
+
+    #[test]
+    fn the_operators_words_come_first_and_are_cut_at_the_limit() {
+        let mut services = Services::new("a node of ours");
+        assert!(!services.is_offering());
+        services.offer(&["toktok/tdfs/1"]);
+        let bytes = services.info();
+        let info = BootstrapInfo::from_bytes(&bytes).unwrap();
+        assert_eq!(info.text(), "a node of ours toktok/tdfs/1");
+        let bytes = Services::new(&"ü".repeat(200)).info();
+        assert_eq!(BootstrapInfo::from_bytes(&bytes).unwrap().text(), "ü".repeat(MAX_MOTD / 2));
     }
 
     #[test]

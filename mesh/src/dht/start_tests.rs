@@ -17,6 +17,28 @@ fn nodes_of_one_local_network_find_each_other_without_being_told() {
 }
 
 #[test]
+fn a_node_that_is_shunned_is_answered_but_never_asked_nor_told_of() {
+    let mut network = Network::joined(21, 12, 100);
+    network.run_secs(10);
+    let shunned = network.members[&Network::address(3)].dht.keys.public();
+    let config = DhtConfig { shunned: vec![shunned], ..DhtConfig::default() };
+    network.add(99, &config);
+    let at = Network::address(99);
+    let (entry, other) = (Network::address(3), Network::address(4));
+    let key = network.members[&other].dht.keys.public();
+    network.with(at, |dht, cx| dht.bootstrap(cx, entry, shunned));
+    network.run_secs(5);
+    assert_eq!(network.members[&at].dht.close_nodes().count(), 0, "it was not asked");
+    network.with(at, |dht, cx| dht.bootstrap(cx, other, key));
+    network.run_secs(60);
+    let known: Vec<_> = network.members[&at].dht.nodes_to_save();
+    assert!(known.len() >= 8 && known.iter().all(|(key, _)| *key != shunned), "{known:?}");
+    let ours = network.members[&at].dht.keys.public();
+    let theirs: Vec<_> = network.members[&entry].dht.close_nodes().collect();
+    assert!(theirs.contains(&(ours, at)), "it was answered");
+}
+
+#[test]
 fn a_node_starts_again_from_what_it_saved_although_most_have_gone() {
     let mut network = Network::joined(19, 60, 1_000);
     network.run_secs(15);

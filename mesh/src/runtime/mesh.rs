@@ -3,20 +3,21 @@
 mod dispatch;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use self::dispatch::Dispatch;
+use super::binding::Binding;
 use super::clock::Clock;
 use super::driver::{Driver, Handle, Stopped};
 use super::entropy::{EntropyError, system_rng};
-use super::transport::{BindError, Transport, UdpTransport};
+use super::interfaces::follow_interfaces;
+use super::transport::{BindError, Transport};
 use crate::channel::ChannelId;
 use crate::config::Config;
 use crate::error::{ConnectError, OpenError, SendError};
@@ -88,7 +89,7 @@ pub struct MeshBuilder {
     keys: Option<KeyPair>,
     config: Config,
     bootstrap: Vec<(Address, PublicKey)>,
-    udp: Option<SocketAddr>,
+    udp: Option<Binding>,
     transports: Vec<Box<dyn Transport>>,
     relay_ports: Vec<u16>,
 }
@@ -99,7 +100,7 @@ impl Default for MeshBuilder {
             keys: None,
             config: Config::default(),
             bootstrap: Vec::new(),
-            udp: Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
+            udp: Some(Binding::any(0)),
             transports: Vec::new(),
             relay_ports: Vec::new(),
         }
@@ -128,10 +129,16 @@ impl MeshBuilder {
         self
     }
 
-    /// The UDP address to bind; by default any free port of all IPv4 interfaces.
+    /// The only UDP address to bind; by default any free port of all interfaces, in both families.
     #[must_use]
-    pub fn udp(mut self, address: SocketAddr) -> Self {
-        self.udp = Some(address);
+    pub fn udp(self, address: SocketAddr) -> Self {
+        self.bind(Binding::at(address))
+    }
+
+    /// Where to listen for UDP, instead of any free port of all interfaces.
+    #[must_use]
+    pub fn bind(mut self, binding: Binding) -> Self {
+        self.udp = Some(binding);
         self
     }
 
@@ -162,14 +169,16 @@ impl MeshBuilder {
     /// # Errors
     /// [`SpawnError`] if there is no socket or no randomness to be had.
     pub async fn spawn(self) -> Result<Mesh, SpawnError> {
-        let mut transports = self.transports;
-        if let Some(udp) = self.udp {
-            transports.insert(0, Box::new(UdpTransport::bind(udp)?));
+        let mut transports: Vec<Box<dyn Transport>> = Vec::new();
+        if let Some(binding) = self.udp {
+            transports.extend(binding.udp()?.into_iter().map(|it| Box::new(it) as _));
         }
+        transports.extend(self.transports);
         let addresses = transports.iter().map(|transport| transport.local_address()).collect();
-        let ip = self.udp.map_or(Ipv4Addr::UNSPECIFIED.into(), |udp| udp.ip());
-        let (listeners, relay_ports) = bind_relays(ip, &self.relay_ports).await?;
+        let binding = self.udp.unwrap_or(Binding::any(0));
+        let (listeners, relay_ports) = binding.relays(&self.relay_ports)?;
         let config = Config { relay_server: !listeners.is_empty(), ..self.config };
+        let takes_part_in_lan = config.dht.lan_discovery;
         let mut rng = system_rng()?;
         let keys = self.keys.unwrap_or_else(|| KeyPair::generate(&mut rng));
         let clock = Clock::start();
@@ -181,27 +190,11 @@ impl MeshBuilder {
         let (dispatch, sink) = Dispatch::new();
         let handle = Driver::new(stack, clock, transports).listen(listeners).on_event(sink).spawn();
         dispatch.attach(handle.clone());
+        if takes_part_in_lan {
+            follow_interfaces(&handle, |stack| stack);
+        }
         Ok(Mesh { handle, dispatch, key, addresses, relay_ports })
     }
-}
-
-/// Listens at the TCP ports of a relay, 0 meaning any free one; the listeners, and the ports that they
-/// have.
-///
-/// # Errors
-/// [`SpawnError::Relay`] if a port cannot be had.
-pub async fn bind_relays(
-    ip: IpAddr,
-    ports: &[u16],
-) -> Result<(Vec<TcpListener>, Vec<u16>), SpawnError> {
-    let (mut listeners, mut bound) = (Vec::new(), Vec::new());
-    for &port in ports {
-        let error = |source| SpawnError::Relay { port, source };
-        let listener = TcpListener::bind((ip, port)).await.map_err(error)?;
-        bound.push(listener.local_addr().map_err(error)?.port());
-        listeners.push(listener);
-    }
-    Ok((listeners, bound))
 }
 
 /// A running node of the mesh. Cheap to clone; it stops when the last handle of it is dropped.

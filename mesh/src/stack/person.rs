@@ -339,6 +339,7 @@ impl Stack {
     /// Remembers a node that we were told to begin with.
     pub(super) fn remember_entry(&mut self, key: PublicKey, address: Address) {
         if let Some(person) = &mut self.person
+            && !self.base.config.dht.shunned.contains(&key)
             && person.entries.len() < MAX_ENTRIES
             && !person.entries.contains(&(key, address))
         {

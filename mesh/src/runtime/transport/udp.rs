@@ -62,6 +62,13 @@ impl UdpTransport {
         // Larger buffers are a wish: the system's limit decides, and less works too.
         let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
         let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+        if address.is_ipv4() {
+            // LAN discovery.
+            socket.set_broadcast(true)?;
+        } else {
+            // IPv4 has a socket of its own.
+            socket.set_only_v6(true)?;
+        }
         socket.bind(&address.into())?;
         let socket = UdpSocket::from_std(socket.into())?;
         let local = socket.local_addr()?;
