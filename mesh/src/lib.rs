@@ -21,6 +21,7 @@ mod relay;
 #[cfg(feature = "runtime")]
 pub mod runtime;
 mod session;
+mod source;
 pub mod stack;
 pub mod traffic;
 

@@ -92,6 +92,13 @@ pub trait Machine {
     /// The buffer is scratch space afterwards.
     fn handle_datagram(&mut self, now: Time, from: Address, datagram: &mut [u8]);
 
+    /// True if the machine expects datagrams like this one from there, as those of its sessions: a
+    /// driver that has more than it can handle handles these first. Must cost little. By default all
+    /// are expected.
+    fn expects(&self, _from: &Address, _datagram: &[u8]) -> bool {
+        true
+    }
+
     /// Takes what happened to a byte stream. A machine without streams ignores it; one on top of
     /// another forwards it.
     fn handle_stream(&mut self, _now: Time, _stream: StreamId, _event: StreamEvent<'_>) {}

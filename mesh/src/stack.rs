@@ -384,6 +384,10 @@ impl Machine for Stack {
         }
     }
 
+    fn expects(&self, from: &Address, datagram: &[u8]) -> bool {
+        self.sessions.expects(from, datagram)
+    }
+
     fn handle_stream(&mut self, now: Time, stream: StreamId, event: StreamEvent<'_>) {
         match stream {
             StreamId::Outgoing(number) => self.handle_relay_stream(now, number, event),

@@ -369,6 +369,10 @@ impl Machine for Stack {
         self.mesh.handle_datagram(now, from, datagram);
     }
 
+    fn expects(&self, from: &Address, datagram: &[u8]) -> bool {
+        self.mesh.expects(from, datagram)
+    }
+
     fn handle_stream(&mut self, now: Time, stream: StreamId, event: StreamEvent<'_>) {
         self.mesh.handle_stream(now, stream, event);
     }

@@ -375,6 +375,10 @@ impl Machine for Messenger {
         self.stack.handle_datagram(now, from, datagram);
     }
 
+    fn expects(&self, from: &Address, datagram: &[u8]) -> bool {
+        self.stack.expects(from, datagram)
+    }
+
     fn handle_stream(&mut self, now: Time, stream: StreamId, event: StreamEvent<'_>) {
         self.stack.handle_stream(now, stream, event);
     }

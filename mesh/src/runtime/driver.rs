@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep};
 
 use super::clock::Clock;
+use super::strangers::Strangers;
 use super::streams::Streams;
 use super::transport::{MAX_DATAGRAM, Transport};
 use crate::machine::{IoToken, Machine, Output};
@@ -22,6 +23,10 @@ use crate::wire::{Address, Time};
 
 /// Commands that wait for the driver; callers beyond that wait.
 const COMMAND_QUEUE: usize = 256;
+
+/// Datagrams that are taken from the sockets before one of a stranger's is handled, though more may be
+/// there: they need a small part of the time that it takes.
+const RECEIVED_A_STRANGER: usize = 64;
 
 /// Datagrams, commands and results taken in before the task lets others run.
 const WORK_A_TURN: usize = 256;
@@ -190,6 +195,8 @@ where
             driver: self,
             streams,
             streams_first: false,
+            strangers: Strangers::new(),
+            received: 0,
             inbox,
             results_in,
             results,
@@ -199,7 +206,9 @@ where
             buffer: vec![0; MAX_DATAGRAM + 1],
             next_transport: 0,
         };
-        tokio::spawn(task.run());
+        // It keeps to a budget of its own. Tokio's would hide at times that datagrams are there, and
+        // strangers would be served before sessions.
+        tokio::spawn(tokio::task::unconstrained(task.run()));
         Handle { commands }
     }
 }
@@ -215,6 +224,9 @@ struct Task<M: Machine> {
     driver: Driver<M>,
     streams: Streams,
     streams_first: bool,
+    strangers: Strangers,
+    /// Datagrams taken in since the last one of a stranger's was handled.
+    received: usize,
     inbox: mpsc::Receiver<Command<M>>,
     results_in: mpsc::UnboundedSender<(IoToken, M::IoResult)>,
     results: mpsc::UnboundedReceiver<(IoToken, M::IoResult)>,
@@ -275,6 +287,7 @@ impl<M: Machine> Task<M> {
         if (streams_first && self.receive_stream(cx))
             || self.receive(cx)
             || (!streams_first && self.receive_stream(cx))
+            || self.serve_stranger()
         {
             return Poll::Ready(Turn::Again);
         }
@@ -286,29 +299,58 @@ impl<M: Machine> Task<M> {
         Poll::Pending
     }
 
-    /// Takes one datagram from the transports in turn; false when none has any.
+    /// Takes datagrams from the transports in turn until one is handled; false when none has any. What
+    /// the machine expects is handled at once. The rest waits until there is nothing else to do, or
+    /// has done so for long enough.
     fn receive(&mut self, cx: &mut Context<'_>) -> bool {
-        let count = self.driver.transports.len();
-        for offset in 0..count {
-            let index = (self.next_transport + offset) % count;
-            match self.driver.transports[index].poll_recv(cx, &mut self.buffer) {
-                Poll::Ready(Ok((len, from))) => {
-                    self.next_transport = index + 1;
+        loop {
+            if self.received >= RECEIVED_A_STRANGER && self.serve_stranger() {
+                return true;
+            }
+            let Poll::Ready(received) = self.poll_transports(cx) else { return false };
+            self.received += 1;
+            match received {
+                Ok((len, from)) if self.driver.machine.expects(&from, &self.buffer[..len]) => {
                     let now = self.driver.clock.now();
                     self.driver.machine.handle_datagram(now, from, &mut self.buffer[..len]);
                     return true;
                 }
+                Ok((len, from)) => {
+                    if !self.strangers.push(from, &self.buffer[..len]) {
+                        tracing::trace!(%from, "too many strangers");
+                    }
+                }
                 // UDP reports an earlier datagram's unreachable target here: nothing came in, but
                 // something may be next.
-                Poll::Ready(Err(error)) => {
-                    self.next_transport = index + 1;
+                Err(error) => {
                     tracing::trace!(%error, "a transport failed to receive");
                     return error.kind() != std::io::ErrorKind::BrokenPipe;
                 }
-                Poll::Pending => {}
             }
         }
-        false
+    }
+
+    /// One datagram, from the transports in turn.
+    fn poll_transports(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<(usize, Address)>> {
+        let count = self.driver.transports.len();
+        for offset in 0..count {
+            let index = (self.next_transport + offset) % count;
+            let received = self.driver.transports[index].poll_recv(cx, &mut self.buffer);
+            if received.is_ready() {
+                self.next_transport = index + 1;
+                return received;
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Handles one datagram that waits; false if none does.
+    fn serve_stranger(&mut self) -> bool {
+        self.received = 0;
+        let Some((from, mut datagram)) = self.strangers.pop() else { return false };
+        let now = self.driver.clock.now();
+        self.driver.machine.handle_datagram(now, from, &mut datagram);
+        true
     }
 
     /// Takes what happened to one stream; false when nothing did.

@@ -7,6 +7,7 @@ mod driver;
 mod entropy;
 mod interfaces;
 mod mesh;
+mod strangers;
 mod streams;
 pub mod transport;
 

@@ -10,7 +10,7 @@ use crate::wire::session::{
     COOKIE_REQUEST, COOKIE_RESPONSE, CRYPTO_DATA, CookieRequest, CookieRequestHeader,
     CookieResponse, CookieResponseHeader, HANDSHAKE, Handshake, HandshakeHeader, split_crypto_data,
 };
-use crate::wire::{Decode, Nonce, PublicKey};
+use crate::wire::{Address, Decode, Nonce, PublicKey};
 
 /// Sessions that strangers may have in the making at once. Each costs about 2 KiB and four
 /// Diffie–Hellmans; one that proves itself counts no more.
@@ -28,6 +28,11 @@ impl Sessions {
     /// True for the packet kinds of sessions.
     pub(crate) fn handles(kind: u8) -> bool {
         matches!(kind, COOKIE_REQUEST | COOKIE_RESPONSE | HANDSHAKE | CRYPTO_DATA)
+    }
+
+    /// True if a datagram looks like one of a session's, by its kind and by where it comes from.
+    pub(crate) fn expects(&self, from: &Address, datagram: &[u8]) -> bool {
+        datagram.first() == Some(&CRYPTO_DATA) && self.by_path.contains_key(&Path::Direct(*from))
     }
 
     /// Takes a datagram of one of these kinds.

@@ -370,6 +370,10 @@ impl Machine for Stack {
         self.tdfs.handle_datagram(now, from, datagram);
     }
 
+    fn expects(&self, from: &Address, datagram: &[u8]) -> bool {
+        self.tdfs.expects(from, datagram)
+    }
+
     fn handle_stream(&mut self, now: Time, stream: StreamId, event: StreamEvent<'_>) {
         self.tdfs.handle_stream(now, stream, event);
     }
