@@ -14,9 +14,8 @@
 //! Of conferences with sound only the text is carried. DHT groups, Tox's newer group chats, will stand
 //! beside this module.
 //!
-//! [`Conferences`] is sans-IO as all of the messenger: facts come in by `handle_…` and verbs;
-//! packets leave by [`Conferences::pump`], connections to be kept by [`Conferences::poll_tie`], events
-//! by [`Conferences::poll_event`].
+//! `Conferences` is sans-IO as all of the messenger: facts come in by `handle_…` and verbs; packets
+//! leave by `pump`, connections to be kept by `poll_tie`, events by `poll_event`.
 
 mod api;
 mod commands;
