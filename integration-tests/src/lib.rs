@@ -7,4 +7,5 @@ pub mod measure;
 pub mod namespace;
 pub mod our_client;
 pub mod proxy;
+pub mod tap;
 pub mod tox_client;
