@@ -25,13 +25,15 @@ pub struct Settings {
     pub config: Config,
     /// Without UDP there are TCP relays only.
     pub udp: bool,
+    /// The address of its UDP: loopback, unless it lives in a network of its own.
+    pub ip: Ipv4Addr,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let mut config = Config::person();
         config.allow_short_paths = true;
-        Self { identity: None, config, udp: true }
+        Self { identity: None, config, udp: true, ip: Ipv4Addr::LOCALHOST }
     }
 }
 
@@ -109,7 +111,7 @@ impl OurClient {
         let mut transports: Vec<Box<dyn Transport>> = Vec::new();
         let mut udp = None;
         if settings.udp {
-            let transport = UdpTransport::bind((Ipv4Addr::LOCALHOST, 0).into())
+            let transport = UdpTransport::bind((settings.ip, 0).into())
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
             udp = transport.local_address().as_udp();
             transports.push(Box::new(transport));
@@ -174,20 +176,36 @@ impl OurClient {
         assert!(self.call(move |it, now| it.stack_mut().add_relay(now, relay, key)));
     }
 
-    /// Offers a file.
+    /// Offers a file, which goes on after a break.
     ///
     /// # Panics
     /// If it is not taken.
     pub fn send_file(&self, friend: PublicKey, name: &str, bytes: Vec<u8>) -> TransferId {
-        let (files, name) = (Arc::clone(&self.files), name.as_bytes().to_vec());
-        let (size, file_id) = (bytes.len() as u64, [7; 32]);
-        let offer = FileOffer { kind: FileKind::DATA, size, file_id, name };
+        let (size, name) = (bytes.len() as u64, name.as_bytes().to_vec());
+        self.offer_file(
+            friend,
+            FileOffer { kind: FileKind::DATA, size, file_id: [7; 32], name },
+            bytes,
+        )
+    }
+
+    /// Offers what an offer says, with these bytes.
+    ///
+    /// # Panics
+    /// If it is not taken.
+    pub fn offer_file(&self, friend: PublicKey, offer: FileOffer, bytes: Vec<u8>) -> TransferId {
+        let files = Arc::clone(&self.files);
         let sent = self.call(move |messenger, _| {
             let transfer = messenger.send_file(friend, offer)?;
             lock(&files).insert(transfer.0, bytes);
             Ok::<_, toktok_mesh::messenger::FileError>(transfer)
         });
         sent.unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+
+    /// The bytes of a transfer that an earlier run has begun.
+    pub fn keep_file(&self, transfer: TransferId, bytes: Vec<u8>) {
+        lock(&self.files).insert(transfer.0, bytes);
     }
 
     /// The bytes of a transfer.
@@ -213,6 +231,11 @@ impl OurClient {
             drop(events);
             std::thread::sleep(Duration::from_millis(2));
         }
+    }
+
+    /// What happened and nobody waited for; it is taken.
+    pub fn drain(&self) -> Vec<MessengerEvent> {
+        std::mem::take(&mut *lock(&self.events))
     }
 
     /// Waits until a friend is there.

@@ -9,14 +9,14 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use integration_tests::bootstrapd::Bootstrapd;
 use integration_tests::our_client::{OurClient, Settings};
 use integration_tests::proxy::{Kind, Proxy};
-use integration_tests::tox_client::ToxClient;
+use integration_tests::tox_client::{LIMIT, ToxClient};
 use toktok_mesh::messenger::{FileOutcome, MessageKind, MessengerEvent as Event, UserStatus};
-use toktok_mesh::{Mesh, PublicKey};
+use toktok_mesh::{DropReason, Mesh, PublicKey};
 
 fn folder() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR"))
@@ -96,10 +96,61 @@ fn requests_names_and_messages_go_both_ways() {
 
     ours.call(move |it, now| it.send_lossless(now, friend, 170, vec![1, 2, 3])).unwrap();
     theirs.wait("packet", |event| event["kind"] == "lossless" && event["bytes"] == "aa010203");
+    theirs.command(&format!("lossless {our_key} ab0607"));
+    ours.wait("lossless packet", |it| {
+        matches!(it, Event::CustomPacket { id: 171, .. }).then_some(())
+    });
+    ours.call(move |it, now| it.send_lossy(now, friend, 254, vec![8, 9])).unwrap();
+    theirs.wait("packet", |event| event["kind"] == "lossy" && event["bytes"] == "fe0809");
     theirs.command(&format!("lossy {our_key} c80405"));
     ours.wait("lossy packet", |it| {
         matches!(it, Event::CustomPacket { id: 200, data, .. } if data[..] == [4, 5]).then_some(())
     });
+}
+
+#[test]
+fn who_is_refused_or_removed_does_not_get_through() {
+    let node = Bootstrapd::start(folder());
+    let ours = OurClient::start("ours", Settings::default());
+    let mut theirs = ToxClient::start(folder(), "theirs", &[]);
+    ours.bootstrap(node.udp(), node.key());
+    theirs.bootstrap(node.udp(), node.key());
+    let friend = key(theirs.key());
+
+    // A Tox ID with another nospam asks in vain: the request comes, and is dropped.
+    let mut old = ours.tox_id();
+    old.nospam[0] ^= 1;
+    theirs.command(&format!("add {old} by an old ID"));
+    let begun = Instant::now();
+    while ours.call(|it, _| it.stack().drops()[DropReason::Refused]) == 0 {
+        assert!(begun.elapsed() < LIMIT, "no request came");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    theirs.command(&format!("delete {}", ours.key()));
+    theirs.command(&format!("add {} by the true ID", ours.tox_id()));
+    let text = ours.wait("request", |it| match it {
+        Event::FriendRequest { message, .. } => Some(message.clone()),
+        _ => None,
+    });
+    assert_eq!(String::from_utf8_lossy(&text), "by the true ID");
+
+    // Unanswered, it stays a request.
+    assert_eq!(theirs.wait_within(Duration::from_secs(5), "friend", |_| true), None);
+    ours.call(move |it, now| it.add_friend(now, friend)).unwrap();
+    ours.wait_online(friend);
+    theirs.wait_online(&ours.key());
+
+    // Removed, it is gone, and what it says does not come any more.
+    ours.call(move |it, now| it.remove_friend(now, friend)).unwrap();
+    theirs.wait_offline(&ours.key());
+    let back = |event: &serde_json::Value| event["connection"] != "none";
+    assert_eq!(theirs.wait_within(Duration::from_secs(10), "friend", back), None);
+    // Added again, it is back; and when the other side removes us, we see it.
+    ours.call(move |it, now| it.add_friend(now, friend)).unwrap();
+    theirs.wait_online(&ours.key());
+    ours.wait_online(friend);
+    theirs.command(&format!("delete {}", ours.key()));
+    ours.wait_offline(friend);
 }
 
 #[test]
