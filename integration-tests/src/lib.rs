@@ -3,6 +3,7 @@
 pub mod bootstrapd;
 pub mod foreign;
 pub mod hex;
+pub mod internet;
 pub mod measure;
 pub mod namespace;
 pub mod our_client;

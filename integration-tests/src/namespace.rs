@@ -27,10 +27,35 @@ impl Namespace {
     /// # Panics
     /// If the kernel or a missing program does not let us.
     pub fn new() -> Self {
+        Self::try_new().expect("no network namespace (is `cargo xtask setup` done?)")
+    }
+
+    /// A fresh namespace; `None` if the kernel does not let us make one.
+    ///
+    /// # Panics
+    /// If a program is missing: `cargo xtask setup` installs it.
+    pub fn try_new() -> Option<Self> {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--net"]);
+        Self::held(command)
+    }
+
+    /// Another one with the same owner, so that cables can be laid between them.
+    ///
+    /// # Panics
+    /// If the kernel does not let us.
+    pub fn beside(&self) -> Self {
+        let mut command = self.command(Path::new("unshare"));
+        command.arg("--net");
+        Self::held(command).expect("another network namespace")
+    }
+
+    /// Made by a command, to which the program that holds it is added.
+    fn held(mut command: Command) -> Option<Self> {
         // It waits for the end of its input: that is, of this process at the latest.
         let hold = "ip link set lo up && echo up && exec cat";
-        let mut holder = Command::new("unshare")
-            .args(["--map-root-user", "--net", "sh", "-c", hold])
+        let mut holder = command
+            .args(["sh", "-c", hold])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -38,8 +63,24 @@ impl Namespace {
         let mut said = String::new();
         let output = holder.stdout.as_mut().expect("it is piped");
         BufReader::new(output).read_line(&mut said).expect("text");
-        assert_eq!(said, "up\n", "no network namespace (is `cargo xtask setup` done?)");
-        Self { holder }
+        let made = Self { holder };
+        (said == "up\n").then_some(made)
+    }
+
+    /// The process that holds it: its name for `ip`.
+    pub fn holder(&self) -> u32 {
+        self.holder.id()
+    }
+
+    /// Runs lines of shell in it, as the owner of its interfaces.
+    ///
+    /// # Panics
+    /// If one of them fails.
+    pub fn run(&self, lines: &str) {
+        let mut command = self.command(Path::new("sh"));
+        let output = command.args(["-ec", lines]).output().expect("a shell");
+        let why = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{lines}\n{why}");
     }
 
     /// A command that runs `program` in this namespace, as the same user on the same files.
