@@ -10,3 +10,4 @@ pub mod our_client;
 pub mod proxy;
 pub mod tap;
 pub mod tox_client;
+pub mod toxic;

@@ -72,7 +72,7 @@ fn build_needs() -> [Need; 3] {
     ]
 }
 
-fn test_needs() -> [Need; 7] {
+fn test_needs() -> [Need; 10] {
     [
         Need::new("gcc", "compiles the C peers of the tests", is_installed("gcc")),
         Need::new("pkg-config", "finds the libraries of the C peers", is_installed("pkg-config")),
@@ -97,6 +97,9 @@ fn test_needs() -> [Need; 7] {
             is_installed("unshare") && is_installed("nsenter"),
         ),
         Need::new("iproute2", "brings up the interfaces of such a network", is_installed("ip")),
+        Need::new("nftables", "puts NATs between such networks", nft_present()),
+        Need::new("toxic", "is a Tox client that a person would use", is_installed("toxic")),
+        Need::new("tmux", "gives that client a terminal", is_installed("tmux")),
     ]
 }
 
@@ -117,6 +120,11 @@ fn header(name: &str) -> bool {
     ["/usr/include", "/usr/local/include"]
         .iter()
         .any(|folder| Path::new(folder).join(name).exists())
+}
+
+/// It is among the administrator's programs, which a user's search path may leave out.
+fn nft_present() -> bool {
+    is_installed("nft") || Path::new("/usr/sbin/nft").exists()
 }
 
 /// Whether `folder` has a file whose name begins with `prefix`.
