@@ -6,6 +6,7 @@
 //! sent it; what the opened box contains is then a [`Ping`], [`NodesRequest`] or [`NodesResponse`].
 
 use crate::address::{PackedNode, Protocol};
+use crate::announcement;
 use crate::codec::{Decode, DecodeError, Encode, Reader};
 use crate::key::{PublicKey, SharedKey};
 use crate::nonce::Nonce;
@@ -29,12 +30,12 @@ pub const MAX_NODES: usize = 4;
 pub const MAX_DHT_REQUEST: usize = 1024;
 
 /// Longest packed node: IPv6.
-const MAX_PACKED_NODE: usize = 51;
+pub(crate) const MAX_PACKED_NODE: usize = 51;
 
 /// The plain part of a DHT packet: kind 1, sender 32, nonce 24.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Header {
-    /// One of the four kinds of DHT packets.
+    /// One of the four kinds of DHT packets, or of the six of [`announcement`].
     pub kind: u8,
     /// The sender's DHT key.
     pub sender: PublicKey,
@@ -78,7 +79,7 @@ const fn payload_len(kind: u8) -> Option<(usize, usize)> {
         PING_REQUEST | PING_RESPONSE => Some((Ping::LEN, Ping::LEN)),
         NODES_REQUEST => Some((NodesRequest::LEN, NodesRequest::LEN)),
         NODES_RESPONSE => Some((1 + 8, 1 + MAX_NODES * MAX_PACKED_NODE + 8)),
-        _ => None,
+        _ => announcement::payload_len(kind),
     }
 }
 

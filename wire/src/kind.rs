@@ -4,7 +4,7 @@
 //! datagrams or counts them.
 
 use crate::onion::Hop;
-use crate::{bootstrap_info, dht, lan, onion, session};
+use crate::{announcement, bootstrap_info, dht, forwarding, lan, onion, session};
 
 /// What kind of packet a datagram claims to be.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -55,13 +55,31 @@ pub enum Kind {
     OnionResponse2 = Hop::Second.response_kind(),
     /// [`onion::OnionResponse`] for the first hop.
     OnionResponse1 = Hop::First.response_kind(),
+    /// [`forwarding::ForwardRequest`].
+    ForwardRequest = forwarding::FORWARD_REQUEST,
+    /// [`forwarding::Forwarding`].
+    Forwarding = forwarding::FORWARDING,
+    /// [`forwarding::ForwardReply`].
+    ForwardReply = forwarding::FORWARD_REPLY,
+    /// [`announcement::SearchRequest`].
+    SearchRequest = announcement::SEARCH_REQUEST,
+    /// [`announcement::SearchResponse`].
+    SearchResponse = announcement::SEARCH_RESPONSE,
+    /// [`announcement::RetrieveRequest`].
+    RetrieveRequest = announcement::RETRIEVE_REQUEST,
+    /// [`announcement::RetrieveResponse`].
+    RetrieveResponse = announcement::RETRIEVE_RESPONSE,
+    /// [`announcement::StoreRequest`].
+    StoreRequest = announcement::STORE_REQUEST,
+    /// [`announcement::StoreResponse`].
+    StoreResponse = announcement::STORE_RESPONSE,
     /// [`bootstrap_info::BootstrapInfo`] and its request.
     BootstrapInfo = bootstrap_info::BOOTSTRAP_INFO,
 }
 
 impl Kind {
     /// All kinds, in the order of their bytes.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 32] = [
         Self::PingRequest,
         Self::PingResponse,
         Self::NodesRequest,
@@ -84,6 +102,15 @@ impl Kind {
         Self::OnionResponse3,
         Self::OnionResponse2,
         Self::OnionResponse1,
+        Self::ForwardRequest,
+        Self::Forwarding,
+        Self::ForwardReply,
+        Self::SearchRequest,
+        Self::SearchResponse,
+        Self::RetrieveRequest,
+        Self::RetrieveResponse,
+        Self::StoreRequest,
+        Self::StoreResponse,
         Self::BootstrapInfo,
     ];
 

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod announcement;
 pub mod bootstrap_info;
 pub mod channel;
 pub mod codec;
@@ -9,6 +10,7 @@ pub mod conference;
 pub mod dht;
 #[cfg(feature = "encrypted-save")]
 pub mod encrypted_save;
+pub mod forwarding;
 pub mod friend;
 pub mod key;
 pub mod kind;

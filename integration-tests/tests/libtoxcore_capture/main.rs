@@ -29,10 +29,12 @@ use network::Network;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What libtoxcore must have sent; the data request is what our hops took out of its onion packet.
-const WANTED: [Kind; 10] = [
+const WANTED: [Kind; 12] = [
     Kind::PingResponse,
     Kind::NodesRequest,
     Kind::NodesResponse,
+    Kind::SearchRequest,
+    Kind::SearchResponse,
     Kind::CookieRequest,
     Kind::CookieResponse,
     Kind::Handshake,

@@ -6,6 +6,7 @@
 mod laws;
 mod strategies;
 
+mod announcement;
 mod bases;
 mod conference;
 mod friend;

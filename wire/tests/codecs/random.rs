@@ -2,10 +2,15 @@
 
 use proptest::prelude::*;
 use toktok_wire::address::IpPort;
+use toktok_wire::announcement::{
+    Found, RetrieveRequest, RetrieveResponse, SearchRequest, SearchResponse, StoreContents,
+    StoreRequest, StoreResponse,
+};
 use toktok_wire::bootstrap_info::{BootstrapInfo, BootstrapInfoRequest};
 use toktok_wire::channel::{Frame, Hello};
 use toktok_wire::conference::{ConferenceId, ConferenceMessage, ConferencePacket, Direct};
 use toktok_wire::dht::{DhtRequestHeader, Header, NodesRequest, NodesResponse, Ping};
+use toktok_wire::forwarding::{ForwardReply, ForwardRequest, Forwarding, ReturnRoute};
 use toktok_wire::friend::{FriendPacket, FriendRequest};
 use toktok_wire::lan::LanDiscovery;
 use toktok_wire::messenger::MessengerPacket;
@@ -69,6 +74,9 @@ proptest! {
             RelayKeys, RelayHelloHeader, RelayAnswerHeader, ConnectionId, RelayPacket<'_>,
             FriendRequest<'_>, FriendPacket<'_>, MessengerPacket<'_>,
             ConferenceId, ConferencePacket<'_>, Direct<'_>, ConferenceMessage<'_>,
+            ForwardRequest<'_>, Forwarding<'_>, ForwardReply<'_>, ReturnRoute<'_>, SearchRequest,
+            SearchResponse, Found, RetrieveRequest, RetrieveResponse<'_>, StoreRequest<'_>,
+            StoreContents<'_>, StoreResponse,
         );
         // The one kind with bytes that nobody reads: its length and its first byte count.
         let accepted = BootstrapInfoRequest::from_bytes(&bytes).is_ok();

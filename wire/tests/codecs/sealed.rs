@@ -2,6 +2,7 @@
 //! refused by their length or by the box.
 
 use proptest::prelude::*;
+use toktok_wire::announcement::{RetrieveRequest, SearchRequest};
 use toktok_wire::dht::{DhtRequestHeader, Header, NodesRequest, NodesResponse, Ping};
 use toktok_wire::nat::NatPing;
 use toktok_wire::onion::{
@@ -57,6 +58,10 @@ proptest! {
         assert_sealed!(Header, header(1), Ping, Ping { response: true, id });
         assert_sealed!(Header, header(2), NodesRequest, NodesRequest { target, id });
         assert_sealed!(Header, header(4), NodesResponse, NodesResponse { nodes, id });
+        let request = SearchRequest { key: target, previous: None, id };
+        assert_sealed!(Header, header(0x93), SearchRequest, request);
+        let retrieve = RetrieveRequest { key: target, proof: [1; 32], id };
+        assert_sealed!(Header, header(0x95), RetrieveRequest, retrieve);
         let header = DhtRequestHeader { receiver: target, sender, nonce };
         assert_sealed!(DhtRequestHeader, header, NatPing, NatPing { response: true, id });
     }
