@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::announcements::client::{AnnouncementId, AnnouncementOutcome};
 use crate::channel::ChannelId;
 use crate::error::{CloseReason, ConnectError};
 use crate::wire::{Address, PublicKey};
@@ -39,6 +40,15 @@ pub enum Event {
         from: PublicKey,
         /// What he says.
         message: Bytes,
+    },
+    /// An operation with an announcement ended.
+    Announcement {
+        /// Which one.
+        request: AnnouncementId,
+        /// The announced key.
+        key: PublicKey,
+        /// How it ended.
+        outcome: AnnouncementOutcome,
     },
     /// A lookup ended.
     LookupDone {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod announcements;
 pub mod channel;
 pub mod config;
 mod crypto;
@@ -25,6 +26,7 @@ mod source;
 pub mod stack;
 pub mod traffic;
 
+pub use announcements::client::{AnnouncementId, AnnouncementOutcome, AnnouncementPath};
 pub use channel::{ChannelId, MAX_MESSAGE};
 pub use config::{Accept, Config, DhtConfig};
 pub use drops::{DropReason, Drops};

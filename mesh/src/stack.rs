@@ -1,5 +1,6 @@
 //! The mesh as one value: DHT, sessions and channels behind one [`Machine`].
 
+mod announcements;
 mod entry;
 mod person;
 mod relay_server;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use ring::hmac;
 
+use self::announcements::Announcements;
 use self::person::Person;
 use self::relay_server::RelayServer;
 use crate::channel::ChannelId;
@@ -44,6 +46,7 @@ pub struct Stack {
     onion: Onion,
     sessions: Sessions,
     relay_server: RelayServer,
+    announcements: Announcements,
     person: Option<Box<Person>>,
     traffic: Traffic,
     /// Lookups that sessions wait for.
@@ -96,6 +99,7 @@ impl Stack {
         let sessions = Sessions::new(&mut rng.child("pace"));
         let group_key = rng.child("network group").bytes();
         let relay_server = RelayServer::new(&config, &rng);
+        let announcements = Announcements::new(&config, &rng, dht_key, now);
         let base = Base::new(config, identity, rng.child("session"));
         Self {
             public_key,
@@ -105,6 +109,7 @@ impl Stack {
             onion,
             sessions,
             relay_server,
+            announcements,
             person: None,
             traffic: Traffic::default(),
             searches: BTreeMap::new(),
@@ -321,8 +326,13 @@ impl Stack {
     /// When something is due that nobody else brings about.
     fn deadline(&self) -> Option<Time> {
         let person = self.person.as_ref().and_then(|person| person.deadline());
-        let parts =
-            [self.dht.deadline(), self.sessions.deadline(), self.relay_server.deadline(), person];
+        let parts = [
+            self.dht.deadline(),
+            self.sessions.deadline(),
+            self.relay_server.deadline(),
+            self.announcements.deadline(),
+            person,
+        ];
         parts.into_iter().flatten().min()
     }
 
@@ -339,6 +349,7 @@ impl Stack {
             self.handle_dht_event(now, event);
         }
         self.advance_relay_server(now);
+        self.advance_announcements(now);
         self.advance_person(now);
     }
 }
@@ -379,6 +390,9 @@ impl Machine for Stack {
                 if let Some(response) = relayed {
                     self.relay_server.respond_onion(&mut cx, &response);
                 }
+            }
+            Some(&kind) if Announcements::handles(kind) => {
+                self.handle_announcement(now, from, datagram);
             }
             _ => self.dht.handle(&mut self.base.context(now), from, datagram),
         }

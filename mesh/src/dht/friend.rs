@@ -69,6 +69,13 @@ impl Friend {
         self.near.iter().map(|near| &near.node)
     }
 
+    /// Notes that the node with this key knows announcements.
+    pub(super) fn note_announcing(&mut self, key: &PublicKey) {
+        if let Some(near) = self.near.iter_mut().find(|near| near.node.key == *key) {
+            near.node.is_announcing = true;
+        }
+    }
+
     /// A node that others told of: it is asked if its answer would bring something new.
     pub(super) fn consider(&mut self, now: Time, key: PublicKey, address: Address) {
         if self.wants(now, &key, &address) {

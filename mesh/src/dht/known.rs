@@ -36,6 +36,24 @@ impl Dht {
         self.nearest(target, limit, now, |node| node.address_for(now, requester))
     }
 
+    /// As [`Dht::nodes_for`], but only nodes that showed that they know announcements.
+    pub(crate) fn announcing_nodes_for(
+        &self,
+        target: &PublicKey,
+        limit: usize,
+        now: Time,
+        requester: &Address,
+    ) -> Vec<(PublicKey, Address)> {
+        let address = |node: &Node| node.address_for(now, requester);
+        self.nearest(target, limit, now, |node| address(node).filter(|_| node.is_announcing))
+    }
+
+    /// Where a node of the close list is, as far as we know: packets are forwarded to such nodes only.
+    pub(crate) fn close_address(&self, key: &PublicKey, now: Time) -> Option<Address> {
+        let node = self.table.node(key)?;
+        node.address(now).or(node.latest())
+    }
+
     /// Up to `limit` good nodes nearest to `target`, local ones and all.
     pub(super) fn nearest_known(
         &self,

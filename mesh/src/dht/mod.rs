@@ -102,6 +102,8 @@ pub(crate) struct Dht {
     config: DhtConfig,
     keys: Keys,
     rng: Rng,
+    /// That of probes for announcements.
+    probe_rng: Rng,
     table: Table,
     requests: Requests,
     candidates: Candidates,
@@ -126,6 +128,7 @@ impl Dht {
         Self {
             config: config.clone(),
             keys: Keys::new(keys, &mut rng),
+            probe_rng: rng.child("announcements"),
             rng,
             table: Table::new(own),
             requests: Requests::default(),
@@ -353,6 +356,7 @@ impl Dht {
         if !self.connected {
             self.connect(cx.now);
         }
+        self.probe_announcements(cx, key, address);
         self.consider_service(cx.now, key, address);
         self.ask_for_services(cx);
     }
@@ -377,6 +381,19 @@ impl Dht {
             Some(id) => {
                 let packet =
                     packets::nodes_request(&mut self.keys, &mut self.rng, &key, target, id);
+                cx.transmit(address, packet);
+            }
+            None => cx.drop_packet(DropReason::LimitReached),
+        }
+    }
+
+    /// As c-toxcore does, asks a node that is new in the close list for a random key's announcement: if it
+    /// answers it knows announcements, and is told to those who look for such nodes.
+    fn probe_announcements(&mut self, cx: &mut Context<'_>, key: PublicKey, address: Address) {
+        let rng = &mut self.probe_rng;
+        match self.requests.open(rng, cx.now, key, address, Purpose::Announcements) {
+            Some(id) => {
+                let packet = packets::announcement_probe(&mut self.keys, rng, &key, id);
                 cx.transmit(address, packet);
             }
             None => cx.drop_packet(DropReason::LimitReached),

@@ -7,6 +7,7 @@ use super::network_nat::Nat;
 use super::{Dht, DhtEvent};
 use crate::drops::Drops;
 use crate::outbox::{Context, Outbox};
+use crate::wire::announcement::SEARCH_REQUEST;
 use crate::wire::{Address, KeyPair, PublicKey, Rng, Time};
 
 /// What happens at a moment of virtual time.
@@ -227,7 +228,9 @@ impl Network {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Arrival { from, to, mut datagram } => {
-                if let Some(to) = self.inside(from, to)
+                // Announcements are the stack's business.
+                if datagram[0] != SEARCH_REQUEST
+                    && let Some(to) = self.inside(from, to)
                     && self.members.contains_key(&to)
                 {
                     self.with(to, |dht, cx| dht.handle(cx, from, &mut datagram));

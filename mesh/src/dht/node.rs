@@ -34,6 +34,8 @@ pub(super) struct Node {
     contacts: Vec<Contact>,
     /// Before this it is not asked for its bootstrap info again.
     pub(super) next_info: Time,
+    /// True if it showed that it knows announcements.
+    pub(super) is_announcing: bool,
 }
 
 /// True for UDP over IPv4.
@@ -49,7 +51,7 @@ impl Node {
     /// A node that answered from `address` just now.
     pub(super) fn new(now: Time, key: PublicKey, address: Address, next_request: Time) -> Self {
         let contact = Contact { address, answered: now, alive: now, next_request };
-        Self { key, contacts: vec![contact], next_info: now }
+        Self { key, contacts: vec![contact], next_info: now, is_announcing: false }
     }
 
     /// True while one of its addresses works.

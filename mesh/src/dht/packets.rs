@@ -1,11 +1,12 @@
 //! What the DHT does with each kind of packet, and the packets it writes.
 
-use super::requests::Purpose;
+use super::requests::{Answer, Purpose};
 use super::{Dht, DhtEvent};
 use crate::crypto::Keys;
 use crate::drops::DropReason;
 use crate::outbox::Context;
 use crate::wire::address::{IpPort, PackedNode};
+use crate::wire::announcement::{SEARCH_REQUEST, SearchRequest};
 use crate::wire::bootstrap_info::{BOOTSTRAP_INFO, BootstrapInfo, BootstrapInfoRequest};
 use crate::wire::dht::{
     DHT_REQUEST, DhtRequestHeader, Header, MAX_DHT_REQUEST, MAX_NODES, NODES_REQUEST,
@@ -14,7 +15,7 @@ use crate::wire::dht::{
 use crate::wire::lan::{LAN_DISCOVERY, LanDiscovery};
 use crate::wire::nat::{NAT_PING, NatPing};
 use crate::wire::sealed::TAG_LEN;
-use crate::wire::{Address, Decode, Encode, Nonce, PublicKey, Rng};
+use crate::wire::{Address, Decode, Encode, Nonce, PublicKey, Rng, Time};
 
 /// Inner kind of a friend request in a DHT request.
 const FRIEND_REQUEST: u8 = 0x20;
@@ -58,6 +59,17 @@ pub(super) fn nodes_request(
     id: u64,
 ) -> Vec<u8> {
     seal(keys, rng, peer, NODES_REQUEST, &NodesRequest { target, id })
+}
+
+/// A search for the announcement of a key that nobody has.
+pub(super) fn announcement_probe(
+    keys: &mut Keys,
+    rng: &mut Rng,
+    peer: &PublicKey,
+    id: u64,
+) -> Vec<u8> {
+    let request = SearchRequest { key: PublicKey(rng.bytes()), previous: None, id };
+    seal(keys, rng, peer, SEARCH_REQUEST, &request)
 }
 
 /// What a DHT request's box contains: an inner kind, then data.
@@ -146,7 +158,7 @@ impl Dht {
         received: Ping,
     ) -> Handled {
         if received.response {
-            let asked = self.requests.take(cx.now, received.id, &sender, &from, true);
+            let asked = self.requests.take(cx.now, received.id, &sender, &from, Answer::Ping);
             let punched = || {
                 let friend = self.friends.get_mut(&sender)?;
                 let is_ours = friend.punching.handle_answer(cx.now, received.id, &from);
@@ -186,7 +198,7 @@ impl Dht {
         sender: PublicKey,
         response: &NodesResponse,
     ) -> Handled {
-        let purpose = self.requests.take(cx.now, response.id, &sender, &from, false);
+        let purpose = self.requests.take(cx.now, response.id, &sender, &from, Answer::Nodes);
         let purpose = purpose.ok_or(DropReason::Unsolicited)?;
         self.verified(cx, sender, from, purpose);
         let nodes = response.nodes.iter().filter(|node| self.is_welcome(&node.key));
@@ -207,6 +219,23 @@ impl Dht {
                 running.wake = cx.now;
                 self.drive_lookups(cx);
             }
+        }
+        Ok(())
+    }
+
+    /// A search response that nobody else asked for: if we did, its sender knows announcements.
+    pub(crate) fn handle_announcing(
+        &mut self,
+        now: Time,
+        from: Address,
+        sender: &PublicKey,
+        id: u64,
+    ) -> Handled {
+        let asked = self.requests.take(now, id, sender, &from, Answer::Search);
+        asked.ok_or(DropReason::Unsolicited)?;
+        self.table.note_announcing(sender);
+        for friend in self.friends.values_mut() {
+            friend.note_announcing(sender);
         }
         Ok(())
     }

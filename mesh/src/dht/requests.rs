@@ -13,8 +13,29 @@ pub(super) enum Purpose {
     Verify,
     /// A nodes request that keeps the close list fresh.
     Refresh,
+    /// A search for an announcement: does the node know any?
+    Announcements,
     /// A nodes request of the lookup with this number.
     Lookup(u64),
+}
+
+/// What kind of packet an answer is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Answer {
+    Ping,
+    Nodes,
+    Search,
+}
+
+impl Purpose {
+    /// What answers a request for this.
+    const fn answer(self) -> Answer {
+        match self {
+            Self::Verify => Answer::Ping,
+            Self::Refresh | Self::Lookup(_) => Answer::Nodes,
+            Self::Announcements => Answer::Search,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -64,7 +85,7 @@ impl Requests {
         id: u64,
         key: &PublicKey,
         address: &Address,
-        ping: bool,
+        answer: Answer,
     ) -> Option<Purpose> {
         let offset = (id.wrapping_sub(self.gone) & PLACE_MASK) as usize;
         let slot = self.ring.get_mut(offset)?;
@@ -72,7 +93,7 @@ impl Requests {
             pending.id == id
                 && pending.key == *key
                 && pending.address == *address
-                && (pending.purpose == Purpose::Verify) == ping
+                && pending.purpose.answer() == answer
                 && now < pending.sent + REQUEST_TIMEOUT
         })
         .map(|pending| pending.purpose)
@@ -104,12 +125,12 @@ mod tests {
         let id = requests.open(&mut rng, Time::ZERO, key, at, Purpose::Verify).unwrap();
         let now = Time::from_secs(4);
         let other = PublicKey([2; 32]);
-        assert_eq!(requests.take(now, id, &other, &at, true), None);
-        assert_eq!(requests.take(now, id, &key, &address(2), true), None);
-        assert_eq!(requests.take(now, id, &key, &at, false), None);
-        assert_eq!(requests.take(now, id ^ 1 << 40, &key, &at, true), None);
-        assert_eq!(requests.take(now, id, &key, &at, true), Some(Purpose::Verify));
-        assert_eq!(requests.take(now, id, &key, &at, true), None);
+        assert_eq!(requests.take(now, id, &other, &at, Answer::Ping), None);
+        assert_eq!(requests.take(now, id, &key, &address(2), Answer::Ping), None);
+        assert_eq!(requests.take(now, id, &key, &at, Answer::Nodes), None);
+        assert_eq!(requests.take(now, id ^ 1 << 40, &key, &at, Answer::Ping), None);
+        assert_eq!(requests.take(now, id, &key, &at, Answer::Ping), Some(Purpose::Verify));
+        assert_eq!(requests.take(now, id, &key, &at, Answer::Ping), None);
     }
 
     #[test]
@@ -122,9 +143,12 @@ mod tests {
         let first: Vec<_> = (0..700).filter_map(|_| open(&mut requests, Time::ZERO)).collect();
         assert_eq!(first.len(), MAX_REQUESTS);
         let late = Time::ZERO + REQUEST_TIMEOUT;
-        assert_eq!(requests.take(late, first[3], &key, &at, false), None);
+        assert_eq!(requests.take(late, first[3], &key, &at, Answer::Nodes), None);
         let second: Vec<_> = (0..40).filter_map(|_| open(&mut requests, late)).collect();
         assert_eq!(second.len(), 40);
-        assert_eq!(requests.take(late, second[39], &key, &at, false), Some(Purpose::Lookup(7)));
+        assert_eq!(
+            requests.take(late, second[39], &key, &at, Answer::Nodes),
+            Some(Purpose::Lookup(7))
+        );
     }
 }

@@ -146,6 +146,13 @@ impl Table {
         node.map(|node| node.next_info = now + INFO_INTERVAL).is_some()
     }
 
+    /// Notes that the node with this key knows announcements.
+    pub(super) fn note_announcing(&mut self, key: &PublicKey) {
+        if let Some(node) = self.node_mut(key) {
+            node.is_announcing = true;
+        }
+    }
+
     /// Up to `limit` good nodes that pass `filter`, the nearest to `target` first.
     pub(super) fn closest(
         &self,

@@ -7,7 +7,7 @@ use crate::drops::DropReason;
 use crate::machine::{StreamEvent, StreamId, StreamRequest};
 use crate::onion::RelayedResponse;
 use crate::outbox::Context;
-use crate::relay::server::{Server, ServerEvent};
+use crate::relay::server::{ClientId, Server, ServerEvent};
 use crate::wire::onion::{Hop, SendHeader};
 use crate::wire::{PublicKey, Rng, Time};
 
@@ -50,6 +50,13 @@ impl RelayServer {
             server.respond_onion(cx, answer.client, &answer.response);
         }
     }
+
+    /// Hands a client of our relay what came back for its forward request.
+    pub(super) fn respond_forward(&mut self, cx: &mut Context<'_>, client: ClientId, data: &[u8]) {
+        if let Some(server) = &mut self.server {
+            server.respond_forward(cx, client, data);
+        }
+    }
 }
 
 impl Stack {
@@ -90,7 +97,9 @@ impl Stack {
                     let header = SendHeader { hop: Hop::Second, nonce, key };
                     self.onion.send_for_client(&mut cx, (client, &from), header, (&next, &boxed));
                 }
-                ServerEvent::ForwardRequest { .. } => cx.drop_packet(DropReason::Refused),
+                ServerEvent::ForwardRequest { client, to, data } => {
+                    self.announcements.forwarder.send_for_client(&mut cx, client, &to, &data);
+                }
             }
         }
     }

@@ -72,7 +72,9 @@ impl Stack {
                 person.own_nodes_at = now;
                 person.offer_at = now;
             }
-            PoolEvent::Forwarded { .. } => {}
+            PoolEvent::Forwarded { mut data, .. } => {
+                self.handle_announcement_response(now, None, &mut data);
+            }
         }
     }
 

@@ -258,7 +258,6 @@ impl Pool {
     }
 
     /// Has a relay forward `data` to a node. False as above.
-    #[cfg_attr(not(test), allow(dead_code, reason = "nobody asks for forwarding yet"))]
     pub(crate) fn send_forward(
         &mut self,
         cx: &mut Context<'_>,

@@ -178,7 +178,6 @@ impl Server {
     }
 
     /// Hands a client what came back for its forward request; false as above.
-    #[cfg_attr(not(test), allow(dead_code, reason = "nothing is forwarded yet"))]
     pub(crate) fn respond_forward(
         &mut self,
         cx: &mut Context<'_>,
