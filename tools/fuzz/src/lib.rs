@@ -4,6 +4,7 @@
 mod check;
 
 pub mod address;
+pub mod announcement;
 pub mod channel;
 pub mod conference;
 pub mod conference_member;
@@ -27,6 +28,8 @@ pub type Body = fn(&[u8]);
 /// All fuzz bodies by name; each has its seeds in `corpus/<name>/`. A new one is one line here.
 pub const TARGETS: &[(&str, Body)] = &[
     ("address", address::address),
+    ("announcement", announcement::announcement),
+    ("announcement_peer", announcement::announcement_peer),
     ("capability", file::capability),
     ("channel", channel::channel),
     ("conference", conference::conference),
