@@ -202,6 +202,11 @@ impl Stack {
         told.or_else(|| self.sessions.dht_key(&peer))
     }
 
+    /// True while a session with `peer` stands whose packets go directly, not through a relay.
+    pub fn is_direct(&self, now: Time, peer: PublicKey) -> bool {
+        self.sessions.is_direct(&peer, now)
+    }
+
     /// How many sessions stand.
     pub fn session_count(&self) -> usize {
         self.sessions.count()

@@ -72,6 +72,11 @@ impl Address {
         }
     }
 
+    /// True for UDP endpoints of one IP address.
+    pub fn shares_ip(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Udp(one), Self::Udp(other)) if one.ip() == other.ip())
+    }
+
     /// True for addresses that mean something on this machine or this local network only: such a
     /// node is not told to a stranger outside of it.
     pub fn is_lan(&self) -> bool {

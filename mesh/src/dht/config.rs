@@ -153,6 +153,10 @@ pub(super) const EAGER_ROUNDS: [Duration; 6] = [
 /// Nodes asked in each such round, the nearest ones.
 pub(super) const EAGER_NODES: usize = 4;
 
+/// A friend that is found and asks from another port of its IP address is asked there this often: where
+/// two NATs map by the remote endpoint, each question comes from a new port.
+pub(super) const FOLLOW_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Addresses of a friend that were told of: one that goes on answering is not told of again.
 pub(super) const MAX_TOLD: usize = 8;
 

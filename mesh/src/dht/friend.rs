@@ -3,7 +3,8 @@
 //! search entries; c-toxcore `DHT_Friend`).
 
 use super::config::{
-    BAD_AFTER, EAGER_NODES, EAGER_ROUNDS, FRIEND_NODES, MAX_TOLD, RANDOM_INTERVAL, REFRESH_INTERVAL,
+    BAD_AFTER, EAGER_NODES, EAGER_ROUNDS, FOLLOW_INTERVAL, FRIEND_NODES, MAX_TOLD, RANDOM_INTERVAL,
+    REFRESH_INTERVAL,
 };
 use super::node::{Node, is_ipv4};
 use super::seek::Seek;
@@ -37,6 +38,8 @@ pub(super) struct Friend {
     next_round: Time,
     /// Addresses that the friend answered from, and when it did last.
     told: Vec<(Address, Time)>,
+    /// When it was last asked at a port that it asked us from.
+    followed: Option<Time>,
     pub(super) punching: Punching,
 }
 
@@ -49,6 +52,7 @@ impl Friend {
             rounds: 0,
             next_round: now + EAGER_ROUNDS[0],
             told: Vec::new(),
+            followed: None,
             punching: Punching::new(rng),
         }
     }
@@ -158,6 +162,11 @@ impl Friend {
 
     /// The friend asked us something from this address.
     pub(super) fn heard(&mut self, now: Time, address: Address) {
+        let is_beside = self.address(now).is_some_and(|known| known.shares_ip(&address));
+        if is_beside && self.followed.is_some_and(|at| now < at + FOLLOW_INTERVAL) {
+            return;
+        }
+        self.followed = Some(now);
         self.consider(now, self.key, address);
     }
 

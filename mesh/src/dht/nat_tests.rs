@@ -61,16 +61,12 @@ fn crossing(seed: u8, nodes: usize, a: Side, b: Side) -> Option<Duration> {
     Some(found(at_a, key_b)?.max(found(at_b, key_a)?))
 }
 
-/// What can be crossed without guessing what two NATs do at the same moment.
+/// One side is open, or maps always alike and filters at most by address, or both map always alike.
 fn must_cross(a: Side, b: Side) -> bool {
-    use Dependence::{Address, Nothing, Port};
+    use Dependence::{Address, Nothing};
     let (Some((mapping_a, filtering_a)), Some((mapping_b, filtering_b))) = (a, b) else {
         return true;
     };
-    if mapping_a == Port && mapping_b == Port {
-        // Whatever one sends, the other sees come from a port that it cannot answer to.
-        return false;
-    }
     let is_open =
         |mapping, filtering| filtering == Nothing || mapping == Nothing && filtering <= Address;
     is_open(mapping_a, filtering_a)

@@ -158,21 +158,44 @@ impl Dht {
         received: Ping,
     ) -> Handled {
         if received.response {
-            let asked = self.requests.take(cx.now, received.id, &sender, &from, Answer::Ping);
+            let asked = self.take_request(cx.now, received.id, &sender, from, Answer::Ping);
             let punched = || {
                 let friend = self.friends.get_mut(&sender)?;
                 let is_ours = friend.punching.handle_answer(cx.now, received.id, &from);
-                is_ours.then_some(Purpose::Verify)
+                is_ours.then_some((Purpose::Verify, from))
             };
-            let purpose = asked.or_else(punched).ok_or(DropReason::Unsolicited)?;
-            self.verified(cx, sender, from, purpose);
+            let (purpose, at) = asked.or_else(punched).ok_or(DropReason::Unsolicited)?;
+            self.verified(cx, sender, at, purpose);
             self.drive_friends(cx);
         } else {
-            let response = ping(&mut self.keys, &mut self.rng, &sender, true, received.id);
-            cx.transmit(from, response);
-            self.consider_sender(cx, sender, from);
+            let friend = self.friends.get_mut(&sender);
+            if friend.is_none_or(|it| it.punching.handle_ping(cx.now, received.id, &from)) {
+                let response = ping(&mut self.keys, &mut self.rng, &sender, true, received.id);
+                cx.transmit(from, response);
+                self.consider_sender(cx, sender, from);
+            } else {
+                self.drive_friends(cx);
+            }
         }
         Ok(())
+    }
+
+    /// What an answer is good for, and the address that it speaks for; `None` if it was not asked for.
+    fn take_request(
+        &mut self,
+        now: Time,
+        id: u64,
+        sender: &PublicKey,
+        from: Address,
+        answer: Answer,
+    ) -> Option<(Purpose, Address)> {
+        match self.requests.take(now, id, sender, &from, answer) {
+            Some(purpose) => Some((purpose, from)),
+            None if self.friends.contains_key(sender) => {
+                self.requests.take_crooked(now, id, sender, &from, answer)
+            }
+            None => None,
+        }
     }
 
     fn handle_nodes_request(
@@ -198,9 +221,9 @@ impl Dht {
         sender: PublicKey,
         response: &NodesResponse,
     ) -> Handled {
-        let purpose = self.requests.take(cx.now, response.id, &sender, &from, Answer::Nodes);
-        let purpose = purpose.ok_or(DropReason::Unsolicited)?;
-        self.verified(cx, sender, from, purpose);
+        let asked = self.take_request(cx.now, response.id, &sender, from, Answer::Nodes);
+        let (purpose, at) = asked.ok_or(DropReason::Unsolicited)?;
+        self.verified(cx, sender, at, purpose);
         let nodes = response.nodes.iter().filter(|node| self.is_welcome(&node.key));
         let nodes = nodes.map(|node| (node.key, Address::udp(node.endpoint.address)));
         let nodes: Vec<(PublicKey, Address)> = nodes.collect();

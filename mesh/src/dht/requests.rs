@@ -78,6 +78,27 @@ impl Requests {
         Some(id)
     }
 
+    /// As [`Requests::take`], of a friend that may answer from another port of its IP address than it was
+    /// asked at: its NAT maps by the remote endpoint, and lets us in at one port and it out by another.
+    /// Gives the address that it was asked at.
+    pub(super) fn take_crooked(
+        &mut self,
+        now: Time,
+        id: u64,
+        key: &PublicKey,
+        from: &Address,
+        answer: Answer,
+    ) -> Option<(Purpose, Address)> {
+        let asked = self.ring.get(self.offset(id))?.as_ref()?.address;
+        let is_crooked = asked.shares_ip(from);
+        let purpose = is_crooked.then(|| self.take(now, id, key, &asked, answer)).flatten()?;
+        Some((purpose, asked))
+    }
+
+    fn offset(&self, id: u64) -> usize {
+        (id.wrapping_sub(self.gone) & PLACE_MASK) as usize
+    }
+
     /// Takes the answer `id` from `key` at `address`: what it was asked for, or `None` if it was not.
     pub(super) fn take(
         &mut self,
@@ -87,7 +108,7 @@ impl Requests {
         address: &Address,
         answer: Answer,
     ) -> Option<Purpose> {
-        let offset = (id.wrapping_sub(self.gone) & PLACE_MASK) as usize;
+        let offset = self.offset(id);
         let slot = self.ring.get_mut(offset)?;
         slot.take_if(|pending| {
             pending.id == id
@@ -129,8 +150,14 @@ mod tests {
         assert_eq!(requests.take(now, id, &key, &address(2), Answer::Ping), None);
         assert_eq!(requests.take(now, id, &key, &at, Answer::Nodes), None);
         assert_eq!(requests.take(now, id ^ 1 << 40, &key, &at, Answer::Ping), None);
+        assert_eq!(requests.take_crooked(now, id, &other, &at, Answer::Ping), None);
+        let elsewhere = Address::udp(([127, 0, 0, 2], 1).into());
+        assert_eq!(requests.take_crooked(now, id, &key, &elsewhere, Answer::Ping), None);
         assert_eq!(requests.take(now, id, &key, &at, Answer::Ping), Some(Purpose::Verify));
         assert_eq!(requests.take(now, id, &key, &at, Answer::Ping), None);
+        let id = requests.open(&mut rng, Time::ZERO, key, at, Purpose::Verify).unwrap();
+        let crooked = requests.take_crooked(now, id, &key, &address(2), Answer::Ping);
+        assert_eq!(crooked, Some((Purpose::Verify, at)));
     }
 
     #[test]

@@ -23,8 +23,9 @@ pub(super) const HEARD_LIMIT: Duration = Duration::from_secs(6);
 /// After so long without a volley, the guessing begins anew (c-toxcore `PUNCH_RESET_TIME`).
 pub(super) const PUNCH_RESET: Duration = Duration::from_secs(40);
 
-/// Ports guessed in one volley near the reported ones, and as many from 1024 on when that did not help
-/// (c-toxcore `MAX_PUNCHING_PORTS`).
+/// Ports guessed in one volley near the reported ones, and as many above all of them; when that did not
+/// help, in every other volley as many from 1024 on in place of the near ones (c-toxcore
+/// `MAX_PUNCHING_PORTS`).
 pub(super) const MAX_PORTS: u16 = 48;
 
 /// Volleys after which ports from 1024 on are tried too (c-toxcore `MAX_NORMAL_PUNCHING_TRIES`).
@@ -34,7 +35,12 @@ pub(super) const NORMAL_TRIES: u32 = 5;
 pub(super) const FIRST_PORT: u16 = 1024;
 
 /// Volleys at full pace; c-toxcore goes on for ever. At most 96 pings of 110 bytes each.
-pub(super) const FAST_VOLLEYS: u32 = 14;
+pub(super) const FAST_VOLLEYS: u32 = 2 * PHASE;
+
+/// So many volleys long a side that is heard answers few pings and fires countervolleys, as if its NAT
+/// gave it a new port for each; then so many volleys long it answers all, as if it had one port for all
+/// of the friend's. The guesses begin anew with each phase.
+pub(super) const PHASE: u32 = 8;
 
 /// Between two volleys after those.
 pub(super) const SLOW_INTERVAL: Duration = Duration::from_secs(30);
@@ -44,6 +50,20 @@ pub(super) const FAST_PINGS: u32 = 10;
 
 /// An answer to a volley counts for so long, as to any ping (c-toxcore `PING_TIMEOUT`).
 pub(super) const VOLLEY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// In the first phase a volley of the friend's that comes from several ports is answered at so many of
+/// them: each answer may cost our NAT a port, and the friend has to guess the next one.
+pub(super) const MAX_ANSWERS: u8 = 2;
+
+/// After the last ping of such a volley the countervolley waits so long for more.
+pub(super) const COUNTER_PAUSE: Duration = Duration::from_millis(150);
+
+/// Pings of a countervolley, and how far apart their ports are: if our NAT gives one port after the
+/// other, one of them leaves from the port for which the friend opened the one it goes to, although we
+/// do not know by how many ports we are off.
+pub(super) const COUNTER_PORTS: u32 = 12;
+/// See [`COUNTER_PORTS`].
+pub(super) const COUNTER_STEP: u32 = 2;
 
 /// Volleys that may be answered.
 pub(super) const MAX_VOLLEYS: usize = 2;

@@ -1,13 +1,17 @@
 //! Which ports a friend's NAT may have given it (research note `tox.md` 1.2, "NAT ping and hole
-//! punching"): those that others saw, then their neighbours ever further away, then from 1024 up.
+//! punching"): those that others saw and their neighbours, ever further away, then from 1024 up.
+//!
+//! Beyond c-toxcore we try those above the highest one that was seen: a NAT that gives one port after
+//! the other has given the friend its port for us there.
 
-use super::config::{FIRST_PORT, MAX_PORTS, NORMAL_TRIES};
+use super::config::{FIRST_PORT, MAX_PORTS, NORMAL_TRIES, PHASE};
 
 /// How far the guessing has come.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Guess {
     tries: u32,
     near: u32,
+    above: u32,
     upward: u32,
 }
 
@@ -15,26 +19,51 @@ impl Guess {
     /// The ports of the next volley, given those that were reported. Each at most once, none is 0.
     pub(super) fn volley(&mut self, reported: &[u16]) -> Vec<u16> {
         let mut ports = Vec::new();
+        let is_one = reported.iter().all(|port| Some(port) == reported.first());
+        let goes_upward = self.tries > NORMAL_TRIES && (is_one || self.tries.is_multiple_of(2));
         match reported {
             [] => {}
-            [first, others @ ..] if others.iter().all(|port| port == first) => ports.push(*first),
+            [first, ..] if is_one => ports.push(*first),
             _ => {
-                let steps = self.near..self.near.saturating_add(u32::from(MAX_PORTS));
-                ports.extend(steps.clone().map(|step| neighbour(reported, step)));
-                self.near = steps.end;
+                let highest = reported.iter().copied().max().unwrap_or_default();
+                if self.tries.is_multiple_of(PHASE) {
+                    self.above = 0;
+                }
+                let steps = window(&mut self.above, MAX_PORTS);
+                ports.extend(steps.map(|step| above(highest, step)));
+                if !goes_upward {
+                    let steps = window(&mut self.near, MAX_PORTS);
+                    ports.extend(steps.map(|step| neighbour(reported, step)));
+                }
             }
         }
-        if self.tries > NORMAL_TRIES {
-            let steps = self.upward..self.upward.saturating_add(u32::from(MAX_PORTS));
-            ports.extend(steps.map(|step| FIRST_PORT.wrapping_add(step as u16)));
+        if goes_upward {
             // The windows overlap by half: the port may have moved on meanwhile.
-            self.upward = self.upward.saturating_add(u32::from(MAX_PORTS) / 2);
+            let steps = window(&mut self.upward, MAX_PORTS / 2);
+            let steps = steps.start..steps.start.saturating_add(u32::from(MAX_PORTS));
+            ports.extend(steps.map(|step| FIRST_PORT.wrapping_add(step as u16)));
         }
         self.tries = self.tries.saturating_add(1);
         ports.sort_unstable();
         ports.dedup();
         ports.retain(|port| *port != 0);
         ports
+    }
+}
+
+/// The next so many steps from `from` on, which moves behind them.
+fn window(from: &mut u32, count: u16) -> core::ops::Range<u32> {
+    let steps = *from..from.saturating_add(u32::from(count));
+    *from = steps.end;
+    steps
+}
+
+/// The port so many above the next one; the last port is followed by [`FIRST_PORT`].
+pub(super) fn above(port: u16, step: u32) -> u16 {
+    let count = u32::from(u16::MAX - FIRST_PORT) + 1;
+    match (u32::from(port) + 1).saturating_add(step) {
+        last if last <= u32::from(u16::MAX) => last as u16,
+        over => FIRST_PORT + ((over - u32::from(u16::MAX) - 1) % count) as u16,
     }
 }
 
@@ -63,19 +92,24 @@ mod tests {
     }
 
     #[test]
-    fn several_ports_are_tried_with_their_neighbours_ever_further_away() {
+    fn several_ports_are_tried_with_their_neighbours_and_those_above_ever_further_away() {
         let mut guess = Guess::default();
-        assert_eq!(guess.volley(&[100, 200]), {
-            let near = |port: u16| (port - 11..port + 12).collect::<Vec<u16>>();
-            [near(100), near(200)].concat()
-        });
+        let expected = [(89..112).collect::<Vec<u16>>(), (189..249).collect()].concat();
+        assert_eq!(guess.volley(&[100, 200]), expected);
         let second = guess.volley(&[100, 200]);
-        assert_eq!((second[0], second[11], second.len()), (77, 88, 48));
+        assert_eq!((second[0], second[11], second.len()), (77, 88, 84));
+        assert_eq!(second[36..], (249..297).collect::<Vec<u16>>());
+    }
+
+    #[test]
+    fn after_the_last_port_comes_the_first_that_is_not_reserved() {
+        assert_eq!([0, 1, 2].map(|step| above(65_533, step)), [65_534, 65_535, 1_024]);
+        assert_eq!(above(65_535, u32::MAX - 65_536), above(65_535, (u32::MAX - 65_536) % 64_512));
     }
 
     #[test]
     fn guesses_wrap_around_and_are_never_zero_nor_more_than_two_windows() {
-        let mut guess = Guess { tries: 0, near: u32::MAX - 100, upward: u32::MAX - 10 };
+        let mut guess = Guess { near: u32::MAX - 100, upward: u32::MAX - 10, ..Guess::default() };
         for _ in 0..100 {
             let ports = guess.volley(&[1, 65_535, 3, 9]);
             assert!(ports.len() <= 96 && !ports.contains(&0));

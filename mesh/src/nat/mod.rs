@@ -18,10 +18,11 @@ use core::net::IpAddr;
 
 pub(crate) use self::config::ENOUGH_ROUTES;
 use self::config::{
-    ECHO_INTERVAL, ENOUGH_REPORTS, FAST_PINGS, FAST_VOLLEYS, HEARD_LIMIT, MAX_VOLLEYS,
-    PUNCH_INTERVAL, PUNCH_RESET, SLOW_INTERVAL, VOLLEY_TIMEOUT,
+    COUNTER_PAUSE, COUNTER_PORTS, COUNTER_STEP, ECHO_INTERVAL, ENOUGH_REPORTS, FAST_PINGS,
+    FAST_VOLLEYS, HEARD_LIMIT, MAX_ANSWERS, MAX_VOLLEYS, PHASE, PUNCH_INTERVAL, PUNCH_RESET,
+    SLOW_INTERVAL, VOLLEY_TIMEOUT,
 };
-use self::guess::Guess;
+use self::guess::{Guess, above};
 use crate::wire::{Address, Rng, Time};
 
 /// What is to be sent.
@@ -62,6 +63,17 @@ impl Situation {
     }
 }
 
+/// Pings of the friend's with one id that came from several ports: it sends to all ports that we may
+/// have, its NAT gives it another one for each, and ours lets them in. The highest is the latest.
+#[derive(Debug)]
+struct Incoming {
+    id: u64,
+    ip: IpAddr,
+    highest: u16,
+    ports: u8,
+    last: Time,
+}
+
 /// Pings that went out together with one id.
 #[derive(Debug)]
 struct Volley {
@@ -88,6 +100,9 @@ pub(crate) struct Punching {
     target: Option<IpAddr>,
     rounds: u32,
     volleys: Vec<Volley>,
+    incoming: Option<Incoming>,
+    /// Volleys of the friend's that came from several ports.
+    heard_volleys: u32,
     next_poll: Time,
 }
 
@@ -105,6 +120,8 @@ impl Punching {
             target: None,
             rounds: 0,
             volleys: Vec::new(),
+            incoming: None,
+            heard_volleys: 0,
             next_poll: Time::MAX,
         }
     }
@@ -126,6 +143,41 @@ impl Punching {
         is_ours
     }
 
+    /// The friend sent a ping from this address; false if it needs no answer.
+    pub(crate) fn handle_ping(&mut self, now: Time, id: u64, from: &Address) -> bool {
+        let Some(from) = from.as_udp() else { return true };
+        let (ip, port) = (from.ip(), from.port());
+        let known = self.incoming.take_if(|known| known.id == id && known.ip == ip);
+        let known = known.unwrap_or(Incoming { id, ip, highest: 0, ports: 0, last: now });
+        let ports = known.ports.saturating_add(u8::from(known.highest != port));
+        self.heard_volleys += u32::from(ports > MAX_ANSWERS && known.ports == MAX_ANSWERS);
+        let highest = known.highest.max(port);
+        self.incoming = Some(Incoming { highest, ports, last: now, ..known });
+        ports <= MAX_ANSWERS || self.answers_all()
+    }
+
+    /// Which of the two phases it is in; see [`PHASE`].
+    fn answers_all(&self) -> bool {
+        self.heard_volleys.saturating_sub(1) / PHASE % 2 == 1
+    }
+
+    /// When the countervolley is due, if there is a reason for one.
+    fn counter_due(&self) -> Option<Time> {
+        let incoming = self.incoming.as_ref().filter(|incoming| incoming.ports > MAX_ANSWERS)?;
+        (!self.answers_all()).then(|| incoming.last + COUNTER_PAUSE)
+    }
+
+    /// Pings to the ports that the friend's NAT gave it after the last one that we heard it from: it
+    /// let us in there if we leave from a port that the friend guessed.
+    fn counter(&mut self, now: Time, rng: &mut Rng) -> Option<Step> {
+        let Incoming { ip, highest, .. } = self.incoming.take()?;
+        let ports = (0..COUNTER_PORTS).map(|step| above(highest, COUNTER_STEP * step));
+        let to = ports.map(|port| Address::udp((ip, port).into())).collect();
+        // We are open to the friend: guesses of ours would only move the port that it looks for.
+        (self.last_volley, self.is_agreed) = (Some(now), false);
+        Some(self.fire(now, to, rng))
+    }
+
     /// The friend answered a ping from this address; false if no volley went there.
     pub(crate) fn handle_answer(&mut self, now: Time, id: u64, from: &Address) -> bool {
         let is_it = |volley: &Volley| {
@@ -140,12 +192,17 @@ impl Punching {
         if !at.is_enough() {
             return None;
         }
+        if self.counter_due().is_some_and(|due| due <= now)
+            && let Some(step) = self.counter(now, rng)
+        {
+            return Some(step);
+        }
         if self.ping_due() <= now {
             self.last_ping = Some(now);
             self.unanswered = self.unanswered.saturating_add(1);
             return Some(Step::Ask(self.ping_id));
         }
-        self.next_poll = self.ping_due();
+        self.next_poll = self.ping_due().min(self.counter_due().unwrap_or(Time::MAX));
         let (ip, ports) = at.common()?;
         let due = self.volley_due(now)?;
         if due <= now {
@@ -189,14 +246,62 @@ impl Punching {
             self.guess = Guess::default();
         }
         let ports = self.guess.volley(reported);
-        let to: Vec<_> = ports.into_iter().map(|port| Address::udp((ip, port).into())).collect();
+        let to = ports.into_iter().map(|port| Address::udp((ip, port).into())).collect();
+        (self.last_volley, self.is_agreed) = (Some(now), false);
+        self.rounds = self.rounds.saturating_add(1);
+        self.fire(now, to, rng)
+    }
+
+    fn fire(&mut self, now: Time, to: Vec<Address>, rng: &mut Rng) -> Step {
         let id = rng.u64();
         if self.volleys.len() == MAX_VOLLEYS {
             self.volleys.remove(0);
         }
         self.volleys.push(Volley { id, sent: now, to: to.clone() });
-        (self.last_volley, self.is_agreed) = (Some(now), false);
-        self.rounds = self.rounds.saturating_add(1);
         Step::Punch(id, to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(port: u16) -> Address {
+        Address::udp(([198, 18, 0, 1], port).into())
+    }
+
+    #[test]
+    fn a_volley_from_many_ports_is_answered_twice_and_countered_above_the_highest() {
+        let (mut rng, start) = (Rng::from_seed([1; 32]), Time::from_secs(10));
+        let mut punching = Punching::new(&mut rng);
+        let answered: Vec<bool> =
+            (100..110).map(|port| punching.handle_ping(start, 7, &from(port))).collect();
+        assert_eq!(answered.iter().filter(|answered| **answered).count(), usize::from(MAX_ANSWERS));
+        let reports = vec![from(1), from(2), from(3), from(4)];
+        let situation = Situation { reports, witnesses: 8 };
+        let countered = |punching: &mut Punching, at: Time, rng: &mut Rng| {
+            let steps = core::iter::from_fn(|| punching.poll(at, &situation, rng));
+            steps
+                .filter_map(|step| match step {
+                    Step::Punch(id, to) => Some((id, to)),
+                    Step::Ask(_) => None,
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(countered(&mut punching, start, &mut rng), [], "more may come");
+        let later = start + COUNTER_PAUSE;
+        assert!(punching.deadline() <= later);
+        let volleys = countered(&mut punching, later, &mut rng);
+        let (id, to) = &volleys[0];
+        assert_eq!((volleys.len(), to.len()), (1, COUNTER_PORTS as usize));
+        assert_eq!((to[0], to[1]), (from(110), from(112)));
+        assert!(punching.handle_answer(later, *id, &from(112)));
+        assert_eq!(countered(&mut punching, later, &mut rng), [], "once a volley");
+    }
+
+    #[test]
+    fn pings_from_one_port_are_all_answered() {
+        let mut punching = Punching::new(&mut Rng::from_seed([1; 32]));
+        assert!((0..9).all(|id| punching.handle_ping(Time::ZERO, id / 2, &from(100))));
     }
 }

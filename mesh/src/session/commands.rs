@@ -10,7 +10,7 @@ use crate::env::Env;
 use crate::error::{CloseReason, ConnectError, OpenError, PacketError, SendError};
 use crate::event::{Event, PacketNumber};
 use crate::wire::session::{MAX_CRYPTO_DATA, data_id};
-use crate::wire::{Address, PublicKey};
+use crate::wire::{Address, PublicKey, Time};
 
 impl Sessions {
     /// Makes a session with the owner of `key`, whose DHT key is `dht_key` (a Tox client's is another
@@ -111,6 +111,12 @@ impl Sessions {
     /// The newest DHT key that is known of a peer with a session, or one in the making.
     pub(crate) fn dht_key(&self, key: &PublicKey) -> Option<PublicKey> {
         self.peers.get(key).map(|peer| peer.dht_key())
+    }
+
+    /// True while packets to a peer go directly, and it was heard so.
+    pub(crate) fn is_direct(&self, key: &PublicKey, now: Time) -> bool {
+        let paths = self.established_with(key).map(|established| &established.paths);
+        paths.is_some_and(|paths| paths.direct().is_some() && paths.is_direct(now))
     }
 
     /// Sessions that stand.

@@ -138,7 +138,8 @@ impl HalfOpen {
     /// True if a cookie response from there is awaited.
     pub(super) fn awaits_cookie(&self, from: &Path) -> bool {
         let asked = match from {
-            Path::Direct(address) => self.candidates.contains(address),
+            // Some NATs let the question in at one port, and the answer out by another.
+            Path::Direct(address) => self.candidates.iter().any(|known| known.shares_ip(address)),
             Path::Relayed(key) => self.relayed && *key == self.dht_key,
         };
         self.outgoing && self.offer.is_none() && asked

@@ -16,6 +16,11 @@ const DIRECT_TIMEOUT: Duration = Duration::from_secs(8);
 const ATTEMPT_INTERVAL: Duration = Duration::from_secs(4);
 /// Addresses of one peer that are tried.
 pub(super) const MAX_ADDRESSES: usize = 4;
+/// A peer that moves to so many other ports of its IP address …
+const MAX_MOVES: u8 = 3;
+/// … in a time of this is not followed until that is over: two NATs that map by the remote endpoint
+/// give each answer a new port, and all of them lead to the peer.
+const MOVES_INTERVAL: Duration = Duration::from_secs(10);
 /// A direct way that is heard but does not carry is not used for so long …
 const FIRST_DOUBT: Duration = Duration::from_secs(8);
 /// … and then for twice as long, up to this.
@@ -29,6 +34,10 @@ pub(super) struct Paths {
     /// Where the peer may be. If it was heard directly, it was so at the first one.
     addresses: Vec<Address>,
     heard: Option<Time>,
+    /// Where it was heard last, if it is not followed there.
+    beside: Option<Address>,
+    moves: u8,
+    moved: Time,
     /// A relay leads to the peer.
     relayed: bool,
     /// The newest packet came through a relay: the peer does not hear this side directly.
@@ -47,6 +56,9 @@ impl Paths {
             dht_key,
             addresses,
             heard: None,
+            beside: None,
+            moves: 0,
+            moved: Time::ZERO,
             relayed,
             peer_relays: false,
             attempted: None,
@@ -63,7 +75,7 @@ impl Paths {
     /// True if the peer's packets come from there.
     pub(super) fn leads_to(&self, path: Path) -> bool {
         match path {
-            Path::Direct(address) => self.direct() == Some(address),
+            Path::Direct(address) => self.direct() == Some(address) || self.beside == Some(address),
             Path::Relayed(key) => self.relayed && key == self.dht_key,
         }
     }
@@ -91,7 +103,7 @@ impl Paths {
                 // The peer may be finding out whether this way leads here: it hears so at once.
                 let news = self.relayed && newest && !self.is_direct(now);
                 self.attempted = self.attempted.filter(|_| !news || self.is_open(now));
-                self.move_to(address);
+                self.follow(now, address);
                 self.heard = Some(now);
                 self.peer_relays &= !newest;
                 if now.since(self.doubted_until) > self.doubt {
@@ -103,6 +115,22 @@ impl Paths {
             }
             Path::Direct(_) | Path::Relayed(_) => {}
         }
+    }
+
+    /// The newest packet came from there: so does the next one go there, within reason.
+    fn follow(&mut self, now: Time, address: Address) {
+        let is_beside = |known: Address| known != address && known.shares_ip(&address);
+        if self.direct().is_some_and(is_beside) {
+            if now.since(self.moved) >= MOVES_INTERVAL {
+                (self.moves, self.moved) = (0, now);
+            }
+            self.moves = self.moves.saturating_add(1);
+            if self.moves > MAX_MOVES {
+                self.beside = Some(address);
+                return;
+            }
+        }
+        self.move_to(address);
     }
 
     /// Makes an address the first one.
@@ -283,5 +311,21 @@ mod tests {
         }
         assert!(paths.all().count() <= MAX_ADDRESSES);
         assert!(paths.all().any(|path| path == direct(19)), "the newest one is kept");
+    }
+
+    #[test]
+    fn a_peer_with_a_new_port_for_each_answer_is_not_chased_for_ever() {
+        let at = |port: u16| Address::udp(([198, 18, 0, 1], port).into());
+        let mut paths = Paths::new(KEY, vec![at(1)], false);
+        for port in 1..20 {
+            paths.hear(seconds(1), Path::Direct(at(port)), true);
+            assert!(paths.leads_to(Path::Direct(at(port))), "its packets are known as its own");
+        }
+        assert_eq!(paths.direct(), Some(at(1 + u16::from(MAX_MOVES))));
+        paths.hear(seconds(12), Path::Direct(at(50)), true);
+        assert_eq!(paths.direct(), Some(at(50)), "it may have moved meanwhile");
+        let elsewhere = Address::udp(([198, 18, 0, 2], 1).into());
+        paths.hear(seconds(12), Path::Direct(elsewhere), true);
+        assert_eq!(paths.direct(), Some(elsewhere), "another network is no chase");
     }
 }
