@@ -4,8 +4,8 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use toktok_sim::scenario::{World, friends, idle, mesh, privacy, tdfs};
-use toktok_sim::{Chance, Loss};
+use toktok_sim::scenario::{World, friends, idle, mesh, nat, privacy, tdfs};
+use toktok_sim::{Chance, Loss, PortAllocation};
 
 /// Thousands of the shipped TokTok stacks in virtual time, replayable by seed.
 #[derive(Parser)]
@@ -27,6 +27,10 @@ pub(crate) enum Command {
     Privacy(Privacy),
     /// Persons who do nothing; what do their nodes send, of their own accord and for others?
     Idle(Idle),
+    /// A pair of friends for each two kinds of NAT: which of them come to speak directly?
+    Nat(Nat),
+    /// Draws hops against nodes, as SVG.
+    Hops(Hops),
 }
 
 /// What every scenario takes.
@@ -131,6 +135,9 @@ pub(crate) struct Friends {
     /// How many percent of all sit behind a NAT.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub(crate) natted: u32,
+    /// Seconds after which a pair leaves again.
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(30..))]
+    pub(crate) stay: u64,
 }
 
 impl Friends {
@@ -141,6 +148,7 @@ impl Friends {
             span: Duration::from_secs(60 * self.minutes),
             churn_an_hour: Chance::percent(self.churn),
             pairs: self.pairs,
+            stay: Duration::from_secs(self.stay),
             seed: self.common.seed,
             world: self.common.world(),
             ..friends::Plan::default()
@@ -200,6 +208,51 @@ impl Idle {
             seed: self.common.seed,
             world: self.common.world(),
             ..idle::Plan::default()
+        }
+    }
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Hops {
+    /// What several runs of `mesh --json` printed.
+    pub(crate) reports: PathBuf,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Nat {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// How many public nodes the network has.
+    #[arg(long, default_value_t = 60)]
+    pub(crate) nodes: usize,
+    /// NATs that do not map endpoint-independently give random ports, not one after the other.
+    #[arg(long)]
+    pub(crate) random_ports: bool,
+    /// Only the pair of these two, as the table names them, such as `port/nothing,public`.
+    #[arg(long, value_name = "ONE,OTHER")]
+    pub(crate) pair: Option<String>,
+    /// How many pairs of each kind.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    pub(crate) times: u8,
+}
+
+impl Nat {
+    pub(crate) fn plan(&self) -> nat::Plan {
+        let is_asked = |[one, other]: &[nat::Side; 2]| {
+            self.pair.as_ref().is_none_or(|pair| *pair == format!("{one},{other}"))
+        };
+        let pairs: Vec<_> = nat::Plan::default().pairs.into_iter().filter(is_asked).collect();
+        nat::Plan {
+            nodes: self.nodes,
+            pairs: (0..self.times).flat_map(|_| pairs.clone()).collect(),
+            ports: if self.random_ports {
+                PortAllocation::Random
+            } else {
+                PortAllocation::Sequential(1)
+            },
+            seed: self.common.seed,
+            world: self.common.world(),
+            ..nat::Plan::default()
         }
     }
 }

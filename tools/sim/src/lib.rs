@@ -6,6 +6,7 @@ pub mod kernel;
 pub mod network;
 pub mod privacy;
 pub mod scenario;
+pub mod weigh;
 
 pub use kernel::{IoModel, NoIo, NodeIndex, Observer, Sim};
-pub use network::{Attachment, Chance, LinkModel, Loss, NatModel, Realm};
+pub use network::{Attachment, Chance, LinkModel, Loss, NatModel, PortAllocation, Realm};

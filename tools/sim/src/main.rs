@@ -3,20 +3,28 @@
 #![expect(clippy::print_stdout, reason = "a command-line program says its results on stdout")]
 
 mod args;
+mod figure;
 mod measure;
 mod table;
 
+use std::alloc::System;
 use std::fs::File;
 use std::io::BufWriter;
 use std::process::ExitCode;
 
+use cap::Cap;
 use clap::Parser;
 use serde::Serialize;
-use toktok_sim::scenario::{friends, idle, mesh, privacy, tdfs};
+use toktok_sim::scenario::{friends, idle, mesh, nat, privacy, tdfs};
+use toktok_sim::weigh::weigh_all;
 
 use args::{Args, Command, Common};
 use measure::Measure;
 use table::Rows;
+
+/// Counts what is on the heap.
+#[global_allocator]
+static HEAP: Cap<System> = Cap::new(System, usize::MAX);
 
 /// What a run was and what it cost.
 #[derive(Serialize)]
@@ -37,6 +45,8 @@ fn main() -> ExitCode {
         Command::Friends(args) => run_friends(&args),
         Command::Privacy(args) => run_privacy(&args),
         Command::Idle(args) => run_idle(&args),
+        Command::Nat(args) => run_nat(&args),
+        Command::Hops(args) => draw_hops(&args),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -52,14 +62,28 @@ fn run_mesh(args: &args::Mesh) -> Result<bool, String> {
     let plan = args.plan();
     let mut lines = open_trace(&args.common)?;
     let measure = Measure::begin();
-    let (outcome, written) = mesh::run(&plan, |sim| {
+    let prepare = |sim: &mut mesh::MeshSim| {
         if let Some(file) = lines.take() {
             sim.trace().write_lines(Box::new(file));
         }
+    };
+    let mut state = None;
+    let (outcome, written) = mesh::run_and_look(&plan, prepare, |sim| {
+        state = Some(weigh_all(sim, || HEAP.allocated()));
     });
     written.map_err(|error| format!("the trace could not be written: {error}"))?;
-    let cost = measure.end(outcome.virtual_seconds, plan.nodes);
+    let mut cost = measure.end(outcome.virtual_seconds, plan.nodes);
+    cost.state_a_node_bytes = state;
     print(&args.common, &Report { scenario: "mesh", ok: outcome.is_good(), outcome, cost })
+}
+
+/// Prints the figure of the reports in a file.
+fn draw_hops(args: &args::Hops) -> Result<bool, String> {
+    let reports = std::fs::read_to_string(&args.reports);
+    let reports =
+        reports.map_err(|error| format!("cannot read {}: {error}", args.reports.display()))?;
+    print!("{}", figure::hops(&reports)?);
+    Ok(true)
 }
 
 fn run_tdfs(args: &args::Tdfs) -> Result<bool, String> {
@@ -89,6 +113,20 @@ fn run_friends(args: &args::Friends) -> Result<bool, String> {
     written.map_err(|error| format!("the trace could not be written: {error}"))?;
     let cost = measure.end(outcome.virtual_seconds, plan.nodes + 2 * plan.pairs);
     print(&args.common, &Report { scenario: "friends", ok: outcome.is_good(), outcome, cost })
+}
+
+fn run_nat(args: &args::Nat) -> Result<bool, String> {
+    let plan = args.plan();
+    let mut lines = open_trace(&args.common)?;
+    let measure = Measure::begin();
+    let (outcome, written) = nat::run(&plan, |sim| {
+        if let Some(file) = lines.take() {
+            sim.trace().write_lines(Box::new(file));
+        }
+    });
+    written.map_err(|error| format!("the trace could not be written: {error}"))?;
+    let cost = measure.end(outcome.virtual_seconds, plan.nodes + 2 * plan.pairs.len());
+    print(&args.common, &Report { scenario: "nat", ok: outcome.is_good(), outcome, cost })
 }
 
 fn run_privacy(args: &args::Privacy) -> Result<bool, String> {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use serde::Serialize;
+use toktok_sim::scenario::Summary;
 
 /// A run that is being measured.
 pub(crate) struct Measure {
@@ -27,6 +28,8 @@ pub(crate) struct Cost {
     pub(crate) peak_memory_bytes: Option<u64>,
     /// What of it came with the run, a node.
     pub(crate) memory_a_node_bytes: Option<u64>,
+    /// What each node had on the heap at the end, where that was looked at.
+    pub(crate) state_a_node_bytes: Option<Summary>,
 }
 
 impl Measure {
@@ -47,6 +50,7 @@ impl Measure {
             times_real_time: virtual_seconds as f64 / wall_seconds,
             peak_memory_bytes: peak,
             memory_a_node_bytes: grown.map(|grown| grown / nodes.max(1) as u64),
+            state_a_node_bytes: None,
         }
     }
 }

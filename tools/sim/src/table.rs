@@ -1,6 +1,6 @@
 //! A report for people.
 
-use toktok_sim::scenario::{Summary, friends, idle, mesh, privacy, tdfs};
+use toktok_sim::scenario::{Summary, friends, idle, mesh, nat, privacy, tdfs};
 
 use crate::measure::Cost;
 
@@ -15,8 +15,19 @@ fn share(part: usize, whole: usize) -> String {
 }
 
 fn summary(summary: &Summary, unit: &str) -> String {
-    let Summary { mean, median, p95, max, .. } = summary;
-    format!("mean {mean:.2}, median {median}, p95 {p95}, max {max}{unit}")
+    let Summary { mean, median, p95, p99, max, .. } = summary;
+    format!("mean {mean:.2}, median {median}, p95 {p95}, p99 {p99}, max {max}{unit}")
+}
+
+fn slow_pair(slow: &friends::Slow) -> String {
+    let millis = |at: Option<u64>| at.map_or("never".to_owned(), |at| format!("{at} ms"));
+    let end = |end: &friends::End| {
+        let [joined, announced, connected] = [end.joined, end.announced, end.connected].map(millis);
+        let (node, nat) = (end.node, &end.nat);
+        format!("#{node} ({nat}) joined {joined}, announced {announced}, connected {connected}")
+    };
+    let [one, other] = &slow.ends;
+    format!("{}: {}; {}; {}", slow.pair, millis(slow.millis), end(one), end(other))
 }
 
 impl Rows for mesh::Outcome {
@@ -83,14 +94,36 @@ impl Rows for tdfs::Outcome {
 
 impl Rows for friends::Outcome {
     fn rows(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let mut rows = vec![
             ("nodes", format!("{}, which went or came {} times", self.nodes, self.changes)),
             ("seed", self.seed.to_string()),
             ("virtual time", format!("{} s", self.virtual_seconds)),
             ("pairs connected", share(self.pairs_connected, self.pairs)),
             ("time to connect", summary(&self.connect_millis, " ms")),
+            ("  to join", summary(&self.joined_millis, " ms")),
+            ("  to be announced", summary(&self.announced_millis, " ms")),
             ("trace hash", self.trace_hash.clone()),
-        ]
+        ];
+        rows.extend(self.slowest.iter().map(|slow| ("slow pair", slow_pair(slow))));
+        rows
+    }
+}
+
+impl Rows for nat::Outcome {
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let required = self.cells.iter().filter(|cell| cell.required).count();
+        let crossed = self.cells.iter().filter(|cell| cell.direct.is_some()).count();
+        let mut rows = vec![
+            ("nodes", self.nodes.to_string()),
+            ("seed", self.seed.to_string()),
+            ("virtual time", format!("{} s", self.virtual_seconds)),
+            ("connected", share(self.cells.len() - self.unconnected, self.cells.len())),
+            ("direct", share(crossed, self.cells.len())),
+            ("  that had to be", share(required - self.uncrossed, required)),
+            ("trace hash", self.trace_hash.clone()),
+        ];
+        rows.extend(self.table().into_iter().map(|line| ("", line)));
+        rows
     }
 }
 
@@ -118,13 +151,15 @@ impl Rows for Cost {
         let mebibytes = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
         let kibibytes = |bytes: u64| format!("{:.1} KiB", bytes as f64 / 1024.0);
         let known = |text: Option<String>| text.unwrap_or_else(|| "unknown".to_owned());
-        vec![
+        let mut rows = vec![
             ("wall time", format!("{:.1} s", self.wall_seconds)),
             ("core time", known(self.cpu_seconds.map(|cpu| format!("{cpu:.1} s")))),
             ("times real time", times(self.times_real_time)),
             ("  by core time", known(self.times_real_time_cpu.map(times))),
             ("peak memory", known(self.peak_memory_bytes.map(mebibytes))),
             ("memory a node", known(self.memory_a_node_bytes.map(kibibytes))),
-        ]
+        ];
+        rows.extend(self.state_a_node_bytes.map(|it| ("  of it state", summary(&it, " bytes"))));
+        rows
     }
 }

@@ -25,6 +25,15 @@ impl Dependence {
     pub const ALL: [Self; 3] =
         [Self::EndpointIndependent, Self::AddressDependent, Self::AddressAndPortDependent];
 
+    /// What of the remote endpoint it is that matters, in a word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EndpointIndependent => "nothing",
+            Self::AddressDependent => "address",
+            Self::AddressAndPortDependent => "port",
+        }
+    }
+
     /// The part of `remote` that matters.
     fn scope(self, remote: SocketAddr) -> Scope {
         match self {
@@ -84,6 +93,13 @@ impl Default for NatModel {
     }
 }
 
+impl core::fmt::Display for NatModel {
+    /// What it maps and filters by.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "maps by {}, filters by {}", self.mapping.name(), self.filtering.name())
+    }
+}
+
 /// First external port that a NAT hands out; those below are reserved.
 const FIRST_PORT: u16 = 1024;
 
@@ -103,13 +119,14 @@ pub struct Nat {
     pub model: NatModel,
     by_inside: BTreeMap<(SocketAddr, Scope), u16>,
     by_port: BTreeMap<u16, Mapping>,
-    next_port: u16,
+    /// Where a sequential one goes on; it began at a random port.
+    next_port: Option<u16>,
 }
 
 impl Nat {
     /// A NAT without mappings.
     pub fn new(model: NatModel) -> Self {
-        Self { model, by_inside: BTreeMap::new(), by_port: BTreeMap::new(), next_port: FIRST_PORT }
+        Self { model, by_inside: BTreeMap::new(), by_port: BTreeMap::new(), next_port: None }
     }
 
     /// Forgets all mappings, as a power cut does.
@@ -185,14 +202,13 @@ impl Nat {
     ) -> Result<u16, Lost> {
         let (first, step) = match self.model.ports {
             PortAllocation::Preserving => (inside.port().max(FIRST_PORT), 1),
-            PortAllocation::Sequential(step) => (self.next_port, step.max(1)),
-            PortAllocation::Random => {
-                let span = u64::from(u16::MAX - FIRST_PORT) + 1;
-                (FIRST_PORT + rng.below(span) as u16, 1)
+            PortAllocation::Sequential(step) => {
+                (self.next_port.unwrap_or_else(|| random_port(rng)), step.max(1))
             }
+            PortAllocation::Random => (random_port(rng), 1),
         };
         let port = self.free_port(now, first, step)?;
-        self.next_port = advance(port, step);
+        self.next_port = Some(advance(port, step));
         if let Some(old) = self.by_port.remove(&port) {
             self.by_inside.remove(&(old.inside, old.scope));
         }
@@ -214,6 +230,10 @@ impl Nat {
         }
         Err(Lost::PortsExhausted)
     }
+}
+
+fn random_port(rng: &mut Rng) -> u16 {
+    FIRST_PORT + rng.below(u64::from(u16::MAX - FIRST_PORT) + 1) as u16
 }
 
 /// The port `step` above, wrapping over the reserved ones.
@@ -279,7 +299,8 @@ mod tests {
             })
         };
         assert_eq!(ports(PortAllocation::Preserving), [33445, 33446, 33447]);
-        assert_eq!(ports(PortAllocation::Sequential(4)), [1024, 1028, 1032]);
+        let [a, b, c] = ports(PortAllocation::Sequential(4));
+        assert_eq!([advance(a, 4), advance(b, 4)], [b, c]);
         let [a, b, c] = ports(PortAllocation::Random);
         assert!(a != b && b != c && a.abs_diff(b) > 1);
         assert_eq!(advance(u16::MAX, 1), FIRST_PORT);

@@ -12,6 +12,7 @@ use super::world::join_times;
 use super::{Summary, World, ratio, seed_rng};
 use crate::fault::{Change, Churn};
 use crate::kernel::{NoIo, NodeIndex, Observer, Sim};
+use crate::network::synthetic::PORT;
 use crate::network::{Chance, Dependence, NatModel, PortAllocation, Realm};
 
 /// A simulation of mesh stacks.
@@ -42,6 +43,8 @@ pub struct Plan {
     pub pairs_span: Duration,
     /// Within which time a pair must be connected.
     pub limit: Duration,
+    /// When a pair leaves again without a word, counted from its start: `limit` at least.
+    pub stay: Duration,
     /// The seed of everything.
     pub seed: u64,
     /// What lies between them.
@@ -58,6 +61,7 @@ impl Default for Plan {
             pairs: 1_000,
             pairs_span: Duration::from_secs(600),
             limit: Duration::from_secs(30),
+            stay: Duration::from_secs(120),
             seed: 1,
             world: World::default(),
         }
@@ -83,6 +87,12 @@ pub struct Outcome {
     pub connected: f64,
     /// Milliseconds until the second end said so, of those.
     pub connect_millis: Summary,
+    /// Milliseconds until a person's DHT answered.
+    pub joined_millis: Summary,
+    /// Milliseconds until a person was announced in the onion.
+    pub announced_millis: Summary,
+    /// The pairs that took longest, or did not connect in time: the slowest first.
+    pub slowest: Vec<Slow>,
     /// BLAKE3 over all that happened.
     pub trace_hash: String,
 }
@@ -94,16 +104,51 @@ impl Outcome {
     }
 }
 
-/// When sessions came up, by the node that says so and its peer.
+/// How many pairs [`Outcome::slowest`] holds.
+const SLOWEST: usize = 8;
+
+/// A pair that took long.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Slow {
+    /// Its number.
+    pub pair: usize,
+    /// Milliseconds until it was connected; `None` if it never was.
+    pub millis: Option<u64>,
+    /// Its ends.
+    pub ends: [End; 2],
+}
+
+/// How far one end of a pair came, in milliseconds since its start.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct End {
+    /// Its node in the trace.
+    pub node: usize,
+    /// What it sits behind.
+    pub nat: String,
+    /// The DHT answered.
+    pub joined: Option<u64>,
+    /// The onion announced it.
+    pub announced: Option<u64>,
+    /// It said that it is connected.
+    pub connected: Option<u64>,
+}
+
+/// When nodes said first what.
 #[derive(Default)]
-struct Sessions {
+struct Milestones {
+    joined: BTreeMap<NodeIndex, Time>,
+    announced: BTreeMap<NodeIndex, Time>,
+    /// By the node that says so and its peer.
     up: BTreeMap<(NodeIndex, PublicKey), Time>,
 }
 
-impl Observer<Stack> for Sessions {
+impl Observer<Stack> for Milestones {
     fn handle_event(&mut self, at: Time, node: NodeIndex, _: &mut Stack, event: Event) {
-        if let Event::SessionUp { peer } = event {
-            self.up.entry((node, peer)).or_insert(at);
+        match event {
+            Event::SessionUp { peer } => _ = self.up.entry((node, peer)).or_insert(at),
+            Event::DhtConnected => _ = self.joined.entry(node).or_insert(at),
+            Event::Announced { announced: true } => _ = self.announced.entry(node).or_insert(at),
+            _ => {}
         }
     }
 }
@@ -119,7 +164,14 @@ struct Member {
 /// A person.
 struct Person {
     node: NodeIndex,
+    nat: String,
     identity: PublicKey,
+}
+
+/// Two friends.
+struct Pair {
+    started: Time,
+    people: [Person; 2],
 }
 
 /// A run under way.
@@ -129,7 +181,7 @@ struct Run<'a> {
     world: Rng,
     sim: FriendsSim,
     members: Vec<Member>,
-    sessions: Sessions,
+    said: Milestones,
 }
 
 /// Runs the plan. `prepare` gets the simulation before anything happens.
@@ -140,7 +192,7 @@ pub fn run(plan: &Plan, prepare: impl FnOnce(&mut FriendsSim)) -> (Outcome, std:
     let mut sim = Sim::new(&rng, NoIo);
     prepare(&mut sim);
     let (world, members) = (rng.child("world"), Vec::new());
-    let mut run = Run { plan, rng, world, sim, members, sessions: Sessions::default() };
+    let mut run = Run { plan, rng, world, sim, members, said: Milestones::default() };
     run.join();
     let changes = run.churn();
     let pairs = run.pairs();
@@ -160,23 +212,25 @@ fn nat_model(number: usize) -> NatModel {
 }
 
 impl Run<'_> {
-    /// Where the next node stands; true if it is public.
-    fn place(&mut self, number: usize) -> (NodeIndex, bool) {
+    /// Where the next node stands, and behind which NAT, if any.
+    fn place(&mut self, number: usize) -> (NodeIndex, Option<NatModel>) {
         let mut attachment = self.plan.world.attachment(&mut self.world);
-        let public = number < ENTRIES || !self.plan.natted.draw(&mut self.world);
-        if !public {
-            attachment.realm = self.sim.network().add_nat(Realm::INTERNET, nat_model(number));
+        let natted = number >= ENTRIES && self.plan.natted.draw(&mut self.world);
+        let nat = natted.then(|| nat_model(number));
+        if let Some(nat) = nat {
+            attachment.realm = self.sim.network().add_nat(Realm::INTERNET, nat);
         }
-        (self.sim.attach(attachment), public)
+        (self.sim.attach(attachment), nat)
     }
 
     /// Lets the network come together.
     fn join(&mut self) {
         for (index, at) in join_times(self.plan.nodes, Duration::from_secs(60)).enumerate() {
-            self.sim.run_until(at, &mut self.sessions);
-            let (node, public) = self.place(index);
+            self.sim.run_until(at, &mut self.said);
+            let (node, nat) = self.place(index);
             let pair = KeyPair::generate(&mut self.rng.child(&format!("node {index}")));
-            self.members.push(Member { node, pair, public, starts: 0 });
+            self.sim.listen(node, &[PORT]);
+            self.members.push(Member { node, pair, public: nat.is_none(), starts: 0 });
             self.start(index);
         }
     }
@@ -190,7 +244,7 @@ impl Run<'_> {
         config.relay_server = member.public;
         let (node, pair) = (member.node, member.pair.clone());
         let stack = Stack::new(config, pair, rng, self.sim.now());
-        self.sim.start(node, stack, &mut self.sessions);
+        self.sim.start(node, stack, &mut self.said);
         self.introduce(node);
     }
 
@@ -200,7 +254,7 @@ impl Run<'_> {
         for _ in 0..ENTRIES.min(public.len()) {
             let entry = &self.members[public[self.world.index(public.len())]];
             let (key, address) = (entry.pair.public, self.sim.network().address(entry.node.0));
-            self.sim.command(node, &mut self.sessions, |stack, now| {
+            self.sim.command(node, &mut self.said, |stack, now| {
                 stack.bootstrap(now, address, key);
             });
         }
@@ -228,7 +282,7 @@ impl Run<'_> {
         let nodes: Vec<NodeIndex> = self.members.iter().skip(ENTRIES).map(|it| it.node).collect();
         let changes = churn.plan(&nodes, from, until, &mut self.rng.child("churn"));
         for &(at, node, change) in &changes {
-            self.sim.run_until(at, &mut self.sessions);
+            self.sim.run_until(at, &mut self.said);
             match change {
                 Change::Crash => drop(self.sim.crash(node)),
                 Change::Restart => {
@@ -239,41 +293,62 @@ impl Run<'_> {
                 }
             }
         }
-        self.sim.run_until(until, &mut self.sessions);
+        self.sim.run_until(until, &mut self.said);
         changes.len()
     }
 
-    /// Starts the pairs, and lets the last one have its time.
-    fn pairs(&mut self) -> Vec<(Time, [Person; 2])> {
+    /// Starts the pairs, one after the other, and lets each have its time.
+    fn pairs(&mut self) -> Vec<Pair> {
         let mut pairs = Vec::new();
+        let mut gone = 0;
         let begin = self.sim.now();
         for (number, after) in join_times(self.plan.pairs, self.plan.pairs_span).enumerate() {
-            self.sim.run_until(begin + after.since(Time::ZERO), &mut self.sessions);
-            let identity = |run: &Self, end: usize| {
-                KeyPair::generate(&mut run.rng.child(&format!("person {number} {end}")))
-            };
-            let keys = [identity(self, 0), identity(self, 1)];
-            let people =
-                [0, 1].map(|end| self.person(2 * number + end, &keys[end], keys[1 - end].public));
-            pairs.push((self.sim.now(), people));
+            let at = begin + after.since(Time::ZERO);
+            self.end_pairs(&pairs, &mut gone, at);
+            self.sim.run_until(at, &mut self.said);
+            pairs.push(self.pair(number));
         }
         let end = self.sim.now() + self.plan.limit;
-        self.sim.run_until(end, &mut self.sessions);
+        self.end_pairs(&pairs, &mut gone, end);
+        self.sim.run_until(end, &mut self.said);
         pairs
+    }
+
+    fn pair(&mut self, number: usize) -> Pair {
+        let identity =
+            |end: usize| KeyPair::generate(&mut self.rng.child(&format!("person {number} {end}")));
+        let keys = [identity(0), identity(1)];
+        let people =
+            [0, 1].map(|end| self.person(2 * number + end, &keys[end], keys[1 - end].public));
+        Pair { started: self.sim.now(), people }
+    }
+
+    /// Has the pairs leave whose time is over at `until`, each at its time; `gone` did so before.
+    fn end_pairs(&mut self, pairs: &[Pair], gone: &mut usize, until: Time) {
+        while let Some(pair) = pairs.get(*gone)
+            && pair.started + self.plan.stay <= until
+        {
+            self.sim.run_until(pair.started + self.plan.stay, &mut self.said);
+            for person in &pair.people {
+                drop(self.sim.crash(person.node));
+            }
+            *gone += 1;
+        }
     }
 
     /// Starts a person with one friend.
     fn person(&mut self, number: usize, identity: &KeyPair, friend: PublicKey) -> Person {
-        let (node, _) = self.place(ENTRIES + number);
+        let (node, nat) = self.place(ENTRIES + number);
         let rng = self.rng.child(&format!("person's stack {number}"));
         let dht = KeyPair::generate(&mut rng.child("dht key"));
         let now = self.sim.now();
         let mut stack = Stack::with_identity(Config::person(), identity.clone(), dht, rng, now);
         stack.add_friend(now, friend);
-        self.sim.start(node, stack, &mut self.sessions);
+        self.sim.start(node, stack, &mut self.said);
         self.introduce(node);
         self.tell_relays(node);
-        Person { node, identity: identity.public }
+        let nat = nat.map_or("none".to_owned(), |nat| nat.to_string());
+        Person { node, nat, identity: identity.public }
     }
 
     /// Tells a person of some relays.
@@ -283,22 +358,17 @@ impl Run<'_> {
             let relay = &self.members[public[self.world.index(public.len())]];
             let address = self.sim.network().address(relay.node.0);
             let (key, Some(address)) = (relay.pair.public, address.as_udp()) else { continue };
-            self.sim.command(node, &mut self.sessions, |stack, now| {
+            self.sim.command(node, &mut self.said, |stack, now| {
                 stack.add_relay(now, address, key);
             });
         }
     }
 
-    fn sum_up(&mut self, changes: usize, pairs: &[(Time, [Person; 2])]) -> Outcome {
-        let up =
-            |at: &Person, peer: &Person| self.sessions.up.get(&(at.node, peer.identity)).copied();
-        let took = pairs.iter().filter_map(|(started, [one, other])| {
-            Some(up(one, other)?.max(up(other, one)?).since(*started))
-        });
-        let took: Vec<u64> = took
-            .filter(|took| *took <= self.plan.limit)
-            .map(|took| took.as_millis() as u64)
-            .collect();
+    fn sum_up(&mut self, changes: usize, pairs: &[Pair]) -> Outcome {
+        let limit = self.plan.limit.as_millis() as u64;
+        let took: Vec<u64> =
+            pairs.iter().filter_map(|pair| self.took(pair)).filter(|took| *took <= limit).collect();
+        let ends = || pairs.iter().flat_map(|pair| self.ends(pair));
         Outcome {
             nodes: self.members.len(),
             seed: self.plan.seed,
@@ -308,7 +378,37 @@ impl Run<'_> {
             pairs_connected: took.len(),
             connected: ratio(took.len() as u64, pairs.len() as u64),
             connect_millis: Summary::of(took),
+            joined_millis: Summary::of(ends().filter_map(|end| end.joined)),
+            announced_millis: Summary::of(ends().filter_map(|end| end.announced)),
+            slowest: self.slowest(pairs),
             trace_hash: self.sim.trace().hash(),
         }
+    }
+
+    /// Milliseconds until both ends said that they are connected.
+    fn took(&self, pair: &Pair) -> Option<u64> {
+        let [one, other] = self.ends(pair);
+        Some(one.connected?.max(other.connected?))
+    }
+
+    fn ends(&self, Pair { started, people }: &Pair) -> [End; 2] {
+        let since = |at: Option<&Time>| at.map(|at| at.since(*started).as_millis() as u64);
+        let end = |of: &Person, peer: &Person| End {
+            node: of.node.0,
+            nat: of.nat.clone(),
+            joined: since(self.said.joined.get(&of.node)),
+            announced: since(self.said.announced.get(&of.node)),
+            connected: since(self.said.up.get(&(of.node, peer.identity))),
+        };
+        let [one, other] = people;
+        [end(one, other), end(other, one)]
+    }
+
+    fn slowest(&self, pairs: &[Pair]) -> Vec<Slow> {
+        let slow = |(pair, it)| Slow { pair, millis: self.took(it), ends: self.ends(it) };
+        let mut all: Vec<Slow> = pairs.iter().enumerate().map(slow).collect();
+        all.sort_by_key(|slow| core::cmp::Reverse((slow.millis.is_none(), slow.millis)));
+        all.truncate(SLOWEST);
+        all
     }
 }

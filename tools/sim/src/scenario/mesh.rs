@@ -145,6 +145,15 @@ pub type MeshSim = Sim<Stack, NoIo>;
 ///
 /// The second value says whether the readable trace, if any, was written whole.
 pub fn run(plan: &Plan, prepare: impl FnOnce(&mut MeshSim)) -> (Outcome, std::io::Result<()>) {
+    run_and_look(plan, prepare, |_| ())
+}
+
+/// As [`run`]; `look` gets the simulation when all is over, with all nodes in it.
+pub fn run_and_look(
+    plan: &Plan,
+    prepare: impl FnOnce(&mut MeshSim),
+    look: impl FnOnce(&mut MeshSim),
+) -> (Outcome, std::io::Result<()>) {
     let rng = seed_rng(plan.seed);
     let mut sim = Sim::new(&rng, NoIo);
     let mut lookups = Lookups::default();
@@ -153,7 +162,9 @@ pub fn run(plan: &Plan, prepare: impl FnOnce(&mut MeshSim)) -> (Outcome, std::io
     look_up(plan, &keys, &mut rng.child("lookups"), &mut sim, &mut lookups);
     sim.run_until(Time::ZERO + plan.span, &mut lookups);
     let outcome = sum_up(plan, &mut sim, &lookups);
-    (outcome, sim.trace().finish_lines())
+    let written = sim.trace().finish_lines();
+    look(&mut sim);
+    (outcome, written)
 }
 
 /// Lets all nodes join through the first; returns their keys.

@@ -4,6 +4,7 @@ pub mod disk;
 pub mod friends;
 pub mod idle;
 pub mod mesh;
+pub mod nat;
 mod nearest;
 pub mod privacy;
 mod summary;

@@ -13,6 +13,8 @@ pub struct Summary {
     pub median: u64,
     /// 95 of 100 are no higher.
     pub p95: u64,
+    /// 99 of 100 are no higher.
+    pub p99: u64,
     /// The highest.
     pub max: u64,
 }
@@ -32,6 +34,7 @@ impl Summary {
             mean: ratio(values.iter().sum(), count as u64),
             median: rank(50),
             p95: rank(95),
+            p99: rank(99),
             max: rank(100),
         }
     }
@@ -49,7 +52,10 @@ mod tests {
     #[test]
     fn ranks_are_nearest_ranks() {
         let summary = Summary::of(1..=20);
-        assert_eq!(summary, Summary { count: 20, mean: 10.5, median: 10, p95: 19, max: 20 });
+        assert_eq!(
+            summary,
+            Summary { count: 20, mean: 10.5, median: 10, p95: 19, p99: 20, max: 20 }
+        );
         assert_eq!(Summary::of([7]).p95, 7);
         assert_eq!(Summary::of([]), Summary::default());
     }
