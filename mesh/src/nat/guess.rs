@@ -97,8 +97,8 @@ mod tests {
         let expected = [(89..112).collect::<Vec<u16>>(), (189..249).collect()].concat();
         assert_eq!(guess.volley(&[100, 200]), expected);
         let second = guess.volley(&[100, 200]);
-        assert_eq!((second[0], second[11], second.len()), (77, 88, 84));
-        assert_eq!(second[36..], (249..297).collect::<Vec<u16>>());
+        assert_eq!((second[0], second[11], second.len()), (77, 88, 96));
+        assert_eq!(second[48..], (249..297).collect::<Vec<u16>>());
     }
 
     #[test]
