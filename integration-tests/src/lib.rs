@@ -4,6 +4,7 @@ pub mod bootstrapd;
 pub mod foreign;
 pub mod hex;
 pub mod internet;
+pub mod lan;
 pub mod measure;
 pub mod namespace;
 pub mod our_client;

@@ -14,7 +14,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut nodes: Vec<Node> = Vec::new();
     for name in ["a", "b", "c"] {
         let mut config = NodeConfig::new(NodeKey::generate(&mut rng), folder.path().join(name));
-        config.udp = ([127, 0, 0, 1], 0).into();
+        config.udp = toktok_mesh::runtime::Binding::at(([127, 0, 0, 1], 0).into());
         if let Some(first) = nodes.first() {
             let address = Address::udp(([127, 0, 0, 1], first.udp_port()).into());
             config.bootstrap.push((address, first.key()));

@@ -1,6 +1,6 @@
 //! The command line: what a person can ask for, and nothing of how it is done.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use crate::api::{client, person_client};
 use crate::error::NodeError;
 use crate::node::Fault;
 use crate::person::GREETING;
-use crate::{demo, output, run};
+use crate::{demo, output, run, saves};
 
 /// Message, store and compute without servers: a node of the TokTok network, and the commands that
 /// talk to it.
@@ -50,6 +50,10 @@ enum Command {
     Name(TextArgs),
     /// Say something of yourself, which friends see.
     StatusMessage(TextArgs),
+    /// Become who a Tox client's save file says: that of qTox, toxic, or another node.
+    ImportSave(ImportArgs),
+    /// Write a save file that Tox clients read: the identity, its friends, and where the network is.
+    ExportSave(ExportArgs),
     /// Show it all on this machine: a network of processes, a file, failures, a liar, a result.
     Demo(DemoArgs),
     /// Execute one work unit from standard input: what a node starts for each program, in a process
@@ -86,9 +90,15 @@ pub(crate) struct RunArgs {
     /// Who asks for friendship gets it.
     #[arg(long)]
     pub(crate) auto_accept: bool,
-    /// The address to bind.
-    #[arg(long, default_value = "0.0.0.0")]
-    pub(crate) bind: std::net::IpAddr,
+    /// No LAN discovery: neither tell the local network of this node, nor hear of others there.
+    #[arg(long)]
+    pub(crate) no_lan: bool,
+    /// What the node says of itself to whoever asks for its bootstrap info.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(crate) motd: String,
+    /// The address to bind, one of each family; all interfaces and both families if not given.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) bind: Vec<IpAddr>,
     /// Disk space to give to the network, in MiB.
     #[arg(long, default_value_t = 4096, value_name = "MIB")]
     pub(crate) give: u64,
@@ -109,12 +119,42 @@ pub(crate) struct RunArgs {
 /// How to reach the running node.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Client {
-    /// The data folder of the running node.
+    /// The data folder of the node.
     #[arg(long)]
     pub(crate) data_dir: PathBuf,
     /// Print JSON, one object a step.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `toktok import-save`
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    #[command(flatten)]
+    pub(crate) client: Client,
+    /// The save file, plain or sealed with a password.
+    pub(crate) file: PathBuf,
+    /// Read the password from the first line of this file instead of asking on the terminal.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Move an identity that is in the data folder already aside.
+    #[arg(long)]
+    pub(crate) replace: bool,
+}
+
+/// `toktok export-save`
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    pub(crate) client: Client,
+    /// Where to write the save file; nothing may be there yet.
+    pub(crate) file: PathBuf,
+    /// Seal it with the password in the first line of this file instead of asking on the terminal.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Do not seal it: who has the file is you.
+    #[arg(long, conflicts_with = "password_file")]
+    pub(crate) plain: bool,
 }
 
 /// `toktok put`
@@ -346,6 +386,8 @@ async fn dispatch(command: Command) -> Result<(), NodeError> {
         Command::File(command) => person_client::file(command).await,
         Command::Name(args) => person_client::name(args).await,
         Command::StatusMessage(args) => person_client::status_message(args).await,
+        Command::ImportSave(args) => saves::import(&args),
+        Command::ExportSave(args) => saves::export(&args).await,
         Command::Demo(args) => demo::demo(args).await,
         // Handled before the runtime was started: the child needs none.
         Command::Execute => Ok(()),

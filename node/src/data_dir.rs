@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::{Deserialize, Serialize};
-use toktok_mesh::{NodeKey, Rng};
+use toktok_mesh::{Address, NodeKey, PublicKey, Rng};
 
 use crate::error::NodeError;
 
@@ -15,17 +16,25 @@ use crate::error::NodeError;
 const PRIVATE: u32 = 0o600;
 
 /// A node's folder. `node.key`: the seed of the node key in hexadecimal; `blocks/`: the block store;
-/// `api.json`: where the running node listens, and the token that its commands must show.
+/// `nodes.json`: whom the provider's core asks for the network at the next start; `api.json`: where the
+/// running node listens, and the token that its commands must show.
 #[derive(Clone, Debug)]
 pub struct DataDir {
     root: PathBuf,
+}
+
+/// A node of the DHT as `nodes.json` has it.
+#[derive(Debug, Deserialize, Serialize)]
+struct SavedNode {
+    key: String,
+    address: SocketAddr,
 }
 
 /// Where the running node's control socket is.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct ApiFile {
     /// A TCP address on loopback.
-    pub(crate) address: std::net::SocketAddr,
+    pub(crate) address: SocketAddr,
     /// What a command must show: only who can read the folder may command the node.
     pub(crate) token: String,
 }
@@ -93,6 +102,56 @@ impl DataDir {
         }
     }
 
+    fn nodes_file(&self) -> PathBuf {
+        self.root.join("nodes.json")
+    }
+
+    /// The nodes that the provider's core knew when it was last written; none if that cannot be read, for
+    /// they are but hints.
+    pub(crate) fn saved_nodes(&self) -> Vec<(PublicKey, Address)> {
+        let path = self.nodes_file();
+        let Ok(text) = fs::read(&path) else { return Vec::new() };
+        let nodes: Vec<SavedNode> = serde_json::from_slice(&text).unwrap_or_else(|error| {
+            tracing::warn!(path = %path.display(), %error, "nodes of the last run are lost");
+            Vec::new()
+        });
+        let node = |it: &SavedNode| Some((it.key.parse().ok()?, Address::udp(it.address)));
+        nodes.iter().filter_map(node).collect()
+    }
+
+    /// Keeps the nodes that the provider's core knows. If it knows none, those of before stay.
+    pub(crate) fn save_nodes(&self, nodes: &[(PublicKey, Address)]) -> io::Result<()> {
+        let node = |(key, address): &(PublicKey, Address)| {
+            Some(SavedNode { key: key.to_string(), address: address.as_udp()? })
+        };
+        let nodes: Vec<SavedNode> = nodes.iter().filter_map(node).collect();
+        if nodes.is_empty() {
+            return Ok(());
+        }
+        write_private(&self.nodes_file(), &serde_json::to_vec(&nodes)?)
+    }
+
+    /// Takes the folder for this process, until the file is closed: by a running node, or by a command that
+    /// changes what belongs to one. `None` if another process has it.
+    ///
+    /// # Errors
+    /// [`NodeError::DataDir`] if the file that stands for it cannot be had.
+    pub(crate) fn lock(&self) -> Result<Option<fs::File>, NodeError> {
+        let path = self.root.join("lock");
+        let file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(PRIVATE)
+            .open(&path)
+            .map_err(self.error(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(self.error(&path)(error)),
+        }
+    }
+
     pub(crate) fn write_api(&self, api: &ApiFile) -> Result<(), NodeError> {
         let path = self.api_file();
         let text = serde_json::to_string(api).map_err(|error| NodeError::Api(error.to_string()))?;
@@ -145,6 +204,30 @@ mod tests {
         fs::write(dir.key_file(), "abcd").unwrap();
         let error = dir.node_key(&mut rng).unwrap_err().to_string();
         assert!(error.contains("2 bytes where 32"), "{error}");
+    }
+
+    #[test]
+    fn nodes_are_kept_and_damage_costs_nothing_but_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(folder.path()).unwrap();
+        assert_eq!(dir.saved_nodes(), []);
+        let nodes = ["192.0.2.1:33445", "[2001:db8::1]:33445"]
+            .map(|at| (PublicKey([7; 32]), Address::udp(at.parse().unwrap())));
+        dir.save_nodes(&nodes).unwrap();
+        dir.save_nodes(&[]).unwrap();
+        assert_eq!(dir.saved_nodes(), nodes);
+        fs::write(dir.nodes_file(), "[{").unwrap();
+        assert_eq!(dir.saved_nodes(), []);
+    }
+
+    #[test]
+    fn a_folder_is_one_processs_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(folder.path()).unwrap();
+        let held = dir.lock().unwrap();
+        assert!(held.is_some() && dir.lock().unwrap().is_none());
+        drop(held);
+        assert!(dir.lock().unwrap().is_some());
     }
 
     #[test]

@@ -28,6 +28,12 @@ pub enum NodeError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Another node has the data folder.
+    #[error("another node runs in {path}: stop it, or choose another folder with --data-dir", path = .path.display())]
+    InUse {
+        /// The data folder.
+        path: PathBuf,
+    },
     /// The block store cannot be opened.
     #[error("cannot open the block store: {0}")]
     Store(String),

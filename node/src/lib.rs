@@ -10,6 +10,7 @@ mod node;
 mod output;
 pub mod person;
 mod run;
+mod saves;
 
 pub use data_dir::DataDir;
 pub use error::NodeError;

@@ -1,12 +1,11 @@
 //! A running node: the layers, assembled.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use toktok_mesh::runtime::{bind_relays, system_rng};
+use toktok_mesh::runtime::{Binding, system_rng};
 use toktok_mesh::{Address, NodeKey, PublicKey};
 use toktok_tdc::engine::{ChildExecutor, Executor, Lie, LyingExecutor};
 use toktok_tdc::job::{Boundary, Limits, Split};
@@ -54,10 +53,16 @@ pub struct NodeConfig {
     pub key: NodeKey,
     /// The folder of the block store.
     pub blocks: PathBuf,
-    /// The UDP address to bind; port 0 means any free one.
-    pub udp: SocketAddr,
+    /// Where to listen for UDP, and with which addresses for the relay's clients.
+    pub udp: Binding,
     /// Nodes to begin with.
     pub bootstrap: Vec<(Address, PublicKey)>,
+    /// What [`Node::nodes_to_save`] gave in the last run.
+    pub saved_nodes: Vec<(PublicKey, Address)>,
+    /// Take part in LAN discovery.
+    pub lan_discovery: bool,
+    /// The message of the day, which whoever asks is told.
+    pub motd: String,
     /// TCP ports at which to be a relay for others; 0 means any free one.
     pub relay_ports: Vec<u16>,
     /// Disk space given to the network, in bytes.
@@ -75,8 +80,11 @@ impl NodeConfig {
         Self {
             key,
             blocks,
-            udp: SocketAddr::from(([0, 0, 0, 0], 0)),
+            udp: Binding::any(0),
             bootstrap: Vec::new(),
+            saved_nodes: Vec::new(),
+            lan_discovery: false,
+            motd: String::new(),
             relay_ports: Vec::new(),
             give: DEFAULT_GIVE,
             slots: 1,
@@ -130,15 +138,24 @@ impl Node {
             .map_err(|error| NodeError::Store(error.to_string()))?;
         let executor = executor(&config).map_err(|error| start(&error))?;
         let donation = Donation { slots: config.slots, ..Donation::default() };
-        let mut builder =
-            Tdc::builder(config.key, Box::new(store), executor).donation(donation).udp(config.udp);
-        let relays = bind_relays(config.udp.ip(), &config.relay_ports).await;
+        let mut settings = toktok_tdc::Config::default();
+        settings.tdfs.mesh.dht.lan_discovery = config.lan_discovery;
+        settings.tdfs.mesh.dht.motd = config.motd;
+        let relays = config.udp.relays(&config.relay_ports);
         let (listeners, relay_ports) = relays.map_err(|error| start(&error))?;
-        builder = builder.relays(listeners);
+        let mut builder = Tdc::builder(config.key, Box::new(store), executor)
+            .config(settings)
+            .donation(donation)
+            .bind(config.udp)
+            .relays(listeners);
         for (address, key) in config.bootstrap {
             builder = builder.bootstrap(address, key);
         }
         let tdc = builder.spawn().await.map_err(|error| start(&error))?;
+        let saved = config.saved_nodes;
+        tdc.with_stack(move |stack, now| stack.tdfs_mut().mesh_mut().load_nodes(now, &saved))
+            .await
+            .map_err(failed)?;
         let udp = tdc.addresses().first().and_then(Address::as_udp);
         Ok(Self { relay_ports, udp_port: udp.map_or(0, |address| address.port()), tdc })
     }
@@ -163,6 +180,15 @@ impl Node {
         &self.tdc
     }
 
+    /// Nodes by which the next start finds the network without being told any.
+    ///
+    /// # Errors
+    /// [`NodeError::Failed`] if it has stopped.
+    pub async fn nodes_to_save(&self) -> Result<Vec<(PublicKey, Address)>, NodeError> {
+        let nodes = self.tdc.with_stack(|stack, _| stack.tdfs().mesh().nodes_to_save());
+        nodes.await.map_err(failed)
+    }
+
     /// Who it is and what it does.
     ///
     /// # Errors
@@ -170,13 +196,17 @@ impl Node {
     pub async fn status(&self) -> Result<Status, NodeError> {
         let status = self.tdc.status().await.map_err(failed)?;
         let held = self.tdc.with_stack(|stack, _| {
-            let retention = stack.tdfs().core().retention();
-            (retention.len() as u64, retention.bytes())
+            let (mesh, retention) = (stack.tdfs().mesh(), stack.tdfs().core().retention());
+            let of_mesh = (mesh.close_nodes().count(), mesh.relay_client_count());
+            (of_mesh, retention.len() as u64, retention.bytes())
         });
-        let (blocks, bytes) = held.await.map_err(failed)?;
+        let ((dht_nodes, relay_clients), blocks, bytes) = held.await.map_err(failed)?;
         Ok(Status {
             node_key: status.key.to_string(),
             udp_port: Some(self.udp_port),
+            tcp_relay_ports: self.relay_ports.clone(),
+            relay_clients,
+            dht_nodes,
             sessions: status.sessions,
             neighbours: status.neighbours,
             workers: status.workers,

@@ -157,17 +157,6 @@ impl Binding {
     }
 }
 
-/// As [`Binding::relays`], at one address.
-///
-/// # Errors
-/// [`SpawnError::Relay`] if a port cannot be had.
-pub async fn bind_relays(
-    ip: IpAddr,
-    ports: &[u16],
-) -> Result<(Vec<TcpListener>, Vec<u16>), SpawnError> {
-    Binding::at(SocketAddr::new(ip, 0)).relays(ports)
-}
-
 /// A TCP listener of one family.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;

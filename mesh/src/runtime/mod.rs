@@ -11,7 +11,7 @@ mod strangers;
 mod streams;
 pub mod transport;
 
-pub use binding::{Binding, bind_relays};
+pub use binding::Binding;
 pub use clock::Clock;
 pub use driver::{Driver, Handle, IoReply, Stopped, WeakHandle};
 pub use entropy::{EntropyError, system_rng};

@@ -46,7 +46,7 @@ pub(super) async fn converse(
         let mut line = String::new();
         let read = (&mut reader).take(MAX_LINE).read_line(&mut line).await;
         if read.map_err(|error| broken(&error))? == 0 {
-            return Err(NodeError::Api("it went away before it had answered".to_owned()));
+            return Err(NodeError::Failed("the node has stopped".to_owned()));
         }
         match serde_json::from_str(&line).map_err(|error| broken(&error))? {
             step @ (Reply::Progress { .. } | Reply::Entry(_)) => steps(step),
@@ -108,6 +108,12 @@ pub(crate) async fn status(client: &Client) -> Result<(), NodeError> {
     output::line(&format!("friends     {} online", status.friends_online));
     output::line(&format!("node key    {}", status.node_key));
     output::line(&format!("UDP port    {}", port(status.udp_port)));
+    let relays: Vec<String> = status.tcp_relay_ports.iter().map(u16::to_string).collect();
+    if !relays.is_empty() {
+        let (ports, clients) = (relays.join(", "), status.relay_clients);
+        output::line(&format!("TCP relay   ports {ports}, {clients} clients"));
+    }
+    output::line(&format!("DHT nodes   {}", status.dht_nodes));
     output::line(&format!("sessions    {}", status.sessions));
     output::line(&format!("neighbours  {}", status.neighbours));
     output::line(&format!("workers     {}", status.workers));

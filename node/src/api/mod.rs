@@ -112,6 +112,8 @@ pub enum PersonCommand {
         /// The name.
         name: String,
     },
+    /// Write everything that it keeps, now.
+    Keep,
     /// Take another status message.
     SetStatusMessage {
         /// The message.
@@ -189,6 +191,15 @@ pub struct Status {
     pub friends_online: usize,
     /// The UDP port it is bound to; none if it serves nobody.
     pub udp_port: Option<u16>,
+    /// The TCP ports at which it is a relay for others.
+    #[serde(default)]
+    pub tcp_relay_ports: Vec<u16>,
+    /// Clients of that relay.
+    #[serde(default)]
+    pub relay_clients: usize,
+    /// Nodes of the DHT that the provider's core knows.
+    #[serde(default)]
+    pub dht_nodes: usize,
     /// Standing sessions.
     pub sessions: usize,
     /// TDFS neighbours.

@@ -6,7 +6,7 @@ use super::client::{absolute, ask, converse, unexpected};
 use super::{Command, PersonCommand, Reply};
 use crate::cli::{Client, FileCommand, FriendCommand, KeyArgs, MessageCommand, TextArgs};
 use crate::error::NodeError;
-use crate::output;
+use crate::output::{self, printable};
 use crate::person::FriendInfo;
 use crate::person::log::{Entry, Happening, Way};
 
@@ -112,11 +112,6 @@ fn show(client: &Client, entry: &Entry) {
     output::line(&format!("{} {friend} {what}", entry.time));
 }
 
-/// A stranger's text without what a terminal would obey.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 pub(crate) async fn file(command: FileCommand) -> Result<(), NodeError> {
     let FileCommand::Send { client, key, path } = command;
     let path = absolute(&path)?;
@@ -134,14 +129,4 @@ pub(crate) async fn name(args: TextArgs) -> Result<(), NodeError> {
 
 pub(crate) async fn status_message(args: TextArgs) -> Result<(), NodeError> {
     just_do(&args.client, PersonCommand::SetStatusMessage { text: args.text }).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_terminal_is_told_nothing_by_strangers() {
-        assert_eq!(printable("a\u{1b}[2Jb\nc"), "a [2Jb c");
-    }
 }

@@ -140,7 +140,16 @@ fn launch(
         |error: std::io::Error| NodeError::Demo(format!("starting node {number}: {error}"));
     let mut program = Program::new(std::env::current_exe().map_err(failed)?);
     program
-        .args(["run", "--json", "--until-stdin-closes", "--bind", "127.0.0.1", "--udp-port", "0"])
+        .args([
+            "run",
+            "--json",
+            "--until-stdin-closes",
+            "--bind",
+            "127.0.0.1",
+            "--udp-port",
+            "0",
+            "--no-lan",
+        ])
         .arg("--data-dir")
         .arg(data_dir(folder, number))
         .stdin(Stdio::piped())

@@ -15,6 +15,9 @@ use super::{MAX_REQUESTS, Shared, kind_name};
 /// Changes within this time are written together.
 const KEEP_DELAY: Duration = Duration::from_millis(200);
 
+/// The nodes of the DHT change without an event: everything is written this often in any case.
+const KEEP_INTERVAL: Duration = Duration::from_secs(60);
+
 /// Takes every event until the messenger has stopped. Its queue has no bound of its own: what friends
 /// send is bounded by their sessions, and an event is small.
 pub(super) async fn attend(shared: Arc<Shared>, mut events: UnboundedReceiver<MessengerEvent>) {
@@ -26,8 +29,9 @@ pub(super) async fn attend(shared: Arc<Shared>, mut events: UnboundedReceiver<Me
 /// Writes what changed, until it is stopped.
 pub(super) async fn keep(shared: Arc<Shared>) {
     loop {
-        shared.changed.notified().await;
-        tokio::time::sleep(KEEP_DELAY).await;
+        if tokio::time::timeout(KEEP_INTERVAL, shared.changed.notified()).await.is_ok() {
+            tokio::time::sleep(KEEP_DELAY).await;
+        }
         shared.keep().await;
     }
 }

@@ -6,6 +6,7 @@ mod clerk;
 mod disk;
 pub mod log;
 mod store;
+pub(crate) mod transfer;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +19,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, broadcast, mpsc};
 use toktok_mesh::messenger::{FileKind, FileOffer, MessageKind, Messenger};
-use toktok_mesh::runtime::{Clock, Driver, Handle, Transport, UdpTransport, system_rng};
+use toktok_mesh::runtime::{
+    Binding, Clock, Driver, Handle, Transport, follow_interfaces, system_rng,
+};
 use toktok_mesh::{Address, Config, KeyPair, Proxy, PublicKey, Time};
 use toktok_wire::ToxId;
 use toktok_wire::save::Save;
@@ -40,8 +43,12 @@ const MAX_REQUESTS: usize = 32;
 pub struct PersonConfig {
     /// The node's folder.
     pub folder: PathBuf,
-    /// The UDP address to bind; without one there are TCP relays only.
-    pub udp: Option<SocketAddr>,
+    /// Where to listen for UDP; without that there are TCP relays only.
+    pub udp: Option<Binding>,
+    /// Take part in LAN discovery.
+    pub lan_discovery: bool,
+    /// The node key of the provider's core on the same machine: the person has nothing to do with it.
+    pub provider: Option<PublicKey>,
     /// TCP relays to use, by their DHT keys.
     pub relays: Vec<(SocketAddr, PublicKey)>,
     /// The proxy to reach them through.
@@ -59,7 +66,9 @@ impl PersonConfig {
     pub fn new(folder: PathBuf) -> Self {
         Self {
             folder,
-            udp: Some(SocketAddr::from(([0, 0, 0, 0], 0))),
+            udp: Some(Binding::any(0)),
+            lan_discovery: false,
+            provider: None,
             relays: Vec::new(),
             proxy: None,
             bootstrap: Vec::new(),
@@ -92,7 +101,6 @@ pub struct FriendInfo {
 /// What all tasks of a person share.
 struct Shared {
     handle: Handle<Messenger>,
-    keys: KeyPair,
     /// The save as it was read: what the messenger knows nothing of stays in it.
     save: Save,
     store: Store,
@@ -112,7 +120,7 @@ pub struct Person {
 
 impl fmt::Debug for Person {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Person({})", self.shared.keys.public)
+        write!(f, "Person({})", self.shared.save.keys.public)
     }
 }
 
@@ -138,16 +146,19 @@ impl Person {
         let (events, inbox) = mpsc::unbounded_channel();
         let worker = disk.clone();
         let mut transports: Vec<Box<dyn Transport>> = Vec::new();
-        if let Some(udp) = config.udp {
-            transports.push(Box::new(UdpTransport::bind(udp).map_err(start_error)?));
+        if let Some(binding) = config.udp {
+            let sockets = binding.udp().map_err(start_error)?;
+            transports.extend(sockets.into_iter().map(|it| Box::new(it) as _));
         }
         let handle = Driver::new(messenger, clock, transports)
             .on_event(move |event| drop(events.send(event)))
             .on_io(move |request, reply| worker.run(request, reply))
             .spawn();
+        if config.lan_discovery {
+            follow_interfaces(&handle, |messenger| messenger.stack_mut());
+        }
         let shared = Arc::new(Shared {
             handle,
-            keys: save.keys.clone(),
             save,
             requests: Mutex::new(store.requests()),
             store,
@@ -296,9 +307,24 @@ impl Person {
         self.shared.log.read().map_err(failed)
     }
 
-    /// Writes everything that the next run needs: to be called before the program ends.
+    /// Writes everything that the next run needs.
     pub async fn keep(&self) {
         self.shared.keep().await;
+    }
+
+    /// Keeps everything and tells the friends that it goes: to be called before the program ends.
+    pub async fn stop(&self) {
+        self.shared.keep().await;
+        let parted = self.call(|messenger, now| {
+            let friends: Vec<PublicKey> = messenger.friends().map(|(key, _)| key).collect();
+            for friend in friends {
+                messenger.stack_mut().disconnect(now, friend);
+            }
+        });
+        // The second call is answered when what the first one has to send is on its way.
+        if parted.await.is_ok() {
+            let _ = self.call(|_, _| ()).await;
+        }
     }
 
     async fn call<R: Send + 'static>(
@@ -321,8 +347,8 @@ impl Shared {
 
     /// Writes everything that the next run needs.
     async fn keep(&self) {
-        let (keys, save) = (self.keys.clone(), self.save.clone());
-        let snapshot = self.handle.call(move |messenger, _| Snapshot::of(messenger, &keys, &save));
+        let save = self.save.clone();
+        let snapshot = self.handle.call(move |messenger, now| Snapshot::of(messenger, now, &save));
         let Ok(snapshot) = snapshot.await else { return };
         let (places, requests) = (self.disk.snapshot(), self.requests().clone());
         let store = self.store.clone();
@@ -359,13 +385,17 @@ fn messenger(config: &PersonConfig, save: &Save, rng: &toktok_mesh::Rng, now: Ti
     let mut settings = Config::person();
     settings.allow_short_paths = config.allow_short_paths;
     settings.proxy = config.proxy;
+    settings.dht.lan_discovery = config.lan_discovery;
+    settings.dht.shunned = config.provider.into_iter().collect();
     settings.epoch = Duration::from_secs(log::seconds_since_1970());
     let dht = KeyPair::generate(&mut rng.child("the run's DHT key"));
     let mut messenger = Messenger::new(settings, save.keys.clone(), dht, rng.child("person"), now);
     store::restore(save, &mut messenger, now);
-    let saved = save.nodes.iter().map(|node| (Address::udp(node.endpoint.address), node.key));
-    for (address, key) in config.bootstrap.iter().copied().chain(saved) {
-        messenger.stack_mut().bootstrap(now, address, key);
+    for (address, key) in &config.bootstrap {
+        messenger.stack_mut().bootstrap(now, *address, *key);
+    }
+    if config.udp.is_none() && config.relays.is_empty() && save.relays.is_empty() {
+        tracing::warn!("no UDP, and no TCP relay is known: nobody is reached without --tcp-relay");
     }
     for (address, key) in &config.relays {
         messenger.stack_mut().add_relay(now, *address, *key);

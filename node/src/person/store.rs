@@ -9,17 +9,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use toktok_mesh::messenger::{Contact, Messenger, Unfinished, UserStatus};
-use toktok_mesh::{KeyPair, PublicKey, Rng, Time};
-use toktok_wire::save::{Friend, FriendState, Save};
-use toktok_wire::{Decode, Encode, PackedNode, ToxId};
+use toktok_mesh::messenger::{Messenger, Unfinished};
+use toktok_mesh::{Address, KeyPair, Rng, Time};
+use toktok_wire::address::Protocol;
+use toktok_wire::save::Save;
+use toktok_wire::{Decode, Encode, PackedNode};
 
 use super::disk::Place;
 use crate::data_dir::write_private;
 use crate::error::NodeError;
-
-/// Nodes of the DHT that are kept for the next start.
-const KEPT_NODES: usize = 64;
 
 /// The files of a person in the node's folder.
 #[derive(Clone, Debug)]
@@ -36,63 +34,38 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     /// What `messenger`, whose identity has these keys, would have to be told at the next start.
-    pub(super) fn of(messenger: &Messenger, keys: &KeyPair, before: &Save) -> Self {
+    pub(super) fn of(messenger: &Messenger, now: Time, before: &Save) -> Self {
         let mut save = before.clone();
-        save.keys = keys.clone();
-        if let Some(id) = messenger.stack().tox_id() {
-            save.nospam = id.nospam;
-        }
-        let profile = messenger.profile();
-        save.name = profile.name().to_vec();
-        save.status_message = profile.status_message().to_vec();
-        save.friends = messenger.friends().map(|(key, contact)| friend(key, contact)).collect();
-        let nodes: Vec<PackedNode> = messenger
-            .stack()
-            .close_nodes()
-            .filter_map(|(key, address)| Some(PackedNode::udp(address.as_udp()?, key)))
-            .take(KEPT_NODES)
-            .collect();
+        messenger.save_into(now, &mut save);
+        let stack = messenger.stack();
+        let near = stack.nodes_to_save().into_iter();
+        let near = near.filter_map(|(key, at)| Some(PackedNode::udp(at.as_udp()?, key)));
         // A run that found nobody must not forget those that an earlier one knew.
-        if !nodes.is_empty() {
-            save.nodes = nodes;
-        }
+        replace(&mut save.nodes, near.collect());
+        replace(&mut save.relays, stack.relays_to_save());
+        replace(&mut save.path_nodes, stack.path_nodes_to_save());
         Self { save: save.write(), unfinished: messenger.unfinished().to_bytes() }
     }
 }
 
-/// A friend as the save file has it.
-fn friend(key: PublicKey, contact: &Contact) -> Friend {
-    let state = match &contact.request {
-        Some((id, message)) => {
-            FriendState::Requested { sent: true, nospam: id.nospam, message: message.clone() }
-        }
-        None => FriendState::Confirmed {
-            name: contact.name.clone(),
-            status_message: contact.status_message.clone(),
-            status: contact.status as u8,
-            last_seen: contact.last_seen,
-        },
-    };
-    Friend { key, state }
+/// Takes newer nodes, if there are any.
+fn replace(nodes: &mut Vec<PackedNode>, newer: Vec<PackedNode>) {
+    if !newer.is_empty() {
+        *nodes = newer;
+    }
 }
 
 /// Makes a messenger what the save says. Friends that it cannot take are left out.
 pub(super) fn restore(save: &Save, messenger: &mut Messenger, now: Time) {
-    messenger.stack_mut().set_nospam(save.nospam);
-    let _ = messenger.set_name(&save.name);
-    let _ = messenger.set_status_message(&save.status_message);
-    messenger.set_status(UserStatus::from_byte(save.status).unwrap_or_default());
-    for friend in &save.friends {
-        let added = match &friend.state {
-            FriendState::Requested { nospam, message, .. } => {
-                let id = ToxId { key: friend.key, nospam: *nospam };
-                messenger.request_friend(now, &id, message)
-            }
-            FriendState::Confirmed { .. } => messenger.add_friend(now, friend.key),
-        };
-        if let Err(error) = added {
-            tracing::warn!(friend = %friend.key, %error, "a friend of the save was not added");
-        }
+    for friend in messenger.load(now, save) {
+        tracing::warn!(%friend, "a friend of the save was not added");
+    }
+    let at = |node: &PackedNode| (node.key, Address::udp(node.endpoint.address));
+    let is_udp = |node: &&PackedNode| node.endpoint.protocol == Protocol::Udp;
+    let nodes: Vec<_> = save.nodes.iter().chain(&save.path_nodes).filter(is_udp).map(at).collect();
+    messenger.stack_mut().load_nodes(now, &nodes);
+    for relay in &save.relays {
+        messenger.stack_mut().add_relay(now, relay.endpoint.address, relay.key);
     }
 }
 
@@ -111,8 +84,14 @@ impl Store {
         self.root.join("messages.jsonl")
     }
 
-    fn save_file(&self) -> PathBuf {
+    /// The identity.
+    pub(super) fn save_file(&self) -> PathBuf {
         self.root.join("person.tox")
+    }
+
+    /// What belongs to the identity in `person.tox` and to no other.
+    pub(super) fn identitys_files(&self) -> [PathBuf; 4] {
+        ["person.tox", "unfinished", "transfers.json", "requests.json"].map(|it| self.root.join(it))
     }
 
     /// The save, made at the first start.

@@ -4,11 +4,7 @@ use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
 
-use crate::support::{Node, complaint, toktok};
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("temporary paths are UTF-8")
-}
+use crate::support::{Node, complaint, text, toktok};
 
 #[test]
 fn a_data_folder_that_cannot_be_made() {

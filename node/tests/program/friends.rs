@@ -3,14 +3,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::support::{Node, complaint, toktok};
-
-/// The machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::support::{Node, complaint, toktok, wait};
 
 /// A person's running node.
 struct Person {
@@ -61,18 +58,6 @@ impl Person {
         });
         assert!(found["time"].as_u64() > Some(1_700_000_000));
         found
-    }
-}
-
-/// Asks again and again until there is an answer.
-fn wait<T>(what: &str, ask: impl Fn() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(begun.elapsed() < PATIENCE, "in vain: {what}");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

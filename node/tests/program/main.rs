@@ -4,4 +4,8 @@
 mod bad_input;
 mod demo;
 mod friends;
+mod lan;
+mod network;
+mod saves;
 mod support;
+mod unlinked;

@@ -1,11 +1,13 @@
 //! A node to be started.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use toktok_mesh::runtime::{Clock, Driver, IoReply, Transport, UdpTransport, system_rng};
+use toktok_mesh::runtime::{
+    Binding, Clock, Driver, IoReply, Transport, follow_interfaces, system_rng,
+};
 use toktok_tdfs::StartError;
 use toktok_tdfs::runtime::{Desk, HasTdfs, SpawnError, Tdfs, Worker, facts};
 use toktok_tdfs::store::BlockStore;
@@ -30,7 +32,7 @@ pub struct TdcBuilder {
     executor: Arc<dyn Executor>,
     config: Config,
     bootstrap: Vec<(Address, PublicKey)>,
-    udp: Option<SocketAddr>,
+    udp: Option<Binding>,
     transports: Vec<Box<dyn Transport>>,
     relays: Vec<TcpListener>,
 }
@@ -53,7 +55,7 @@ impl TdcBuilder {
             executor,
             config: Config::default(),
             bootstrap: Vec::new(),
-            udp: Some((Ipv4Addr::UNSPECIFIED, 0).into()),
+            udp: Some(Binding::any(0)),
             transports: Vec::new(),
             relays: Vec::new(),
         }
@@ -80,17 +82,17 @@ impl TdcBuilder {
         self
     }
 
-    /// The UDP address to bind; by default any free port of all IPv4 interfaces.
+    /// The only UDP address to bind; by default any free port of all interfaces, in both families.
     #[must_use]
-    pub const fn udp(mut self, address: SocketAddr) -> Self {
-        self.udp = Some(address);
-        self
+    pub fn udp(self, address: SocketAddr) -> Self {
+        self.bind(Binding::at(address))
     }
 
-    /// The UDP port to bind, on all IPv4 interfaces; 0 is any free one.
+    /// Where to listen for UDP, instead of any free port of all interfaces.
     #[must_use]
-    pub fn udp_port(self, port: u16) -> Self {
-        self.udp((Ipv4Addr::UNSPECIFIED, port).into())
+    pub fn bind(mut self, binding: Binding) -> Self {
+        self.udp = Some(binding);
+        self
     }
 
     /// No UDP: only the transports that are added.
@@ -107,7 +109,7 @@ impl TdcBuilder {
         self
     }
 
-    /// Be a TCP relay for others at these listeners: see [`bind_relays`](toktok_mesh::runtime::bind_relays).
+    /// Be a TCP relay for others at these listeners: see [`Binding::relays`].
     #[must_use]
     pub fn relays(mut self, listeners: Vec<TcpListener>) -> Self {
         self.config.tdfs.mesh.relay_server = !listeners.is_empty();
@@ -120,14 +122,16 @@ impl TdcBuilder {
     /// # Errors
     /// [`SpawnError`] if there is no socket, no randomness, or the store cannot be read.
     pub async fn spawn(self) -> Result<Tdc, SpawnError> {
-        let mut transports = self.transports;
-        if let Some(udp) = self.udp {
-            transports.insert(0, Box::new(UdpTransport::bind(udp)?));
+        let mut transports: Vec<Box<dyn Transport>> = Vec::new();
+        if let Some(binding) = self.udp {
+            transports.extend(binding.udp()?.into_iter().map(|it| Box::new(it) as _));
         }
+        transports.extend(self.transports);
         let addresses = transports.iter().map(|transport| transport.local_address()).collect();
         let (rng, clock) = (system_rng()?, Clock::start());
         let now = clock.now();
         let held = facts(self.store.as_ref(), now).map_err(StartError::from)?;
+        let takes_part_in_lan = self.config.tdfs.mesh.dht.lan_discovery;
         let mut stack = Stack::new(self.config, self.key, held, rng, now)?;
         for (address, key) in self.bootstrap {
             stack.bootstrap(now, address, key);
@@ -144,6 +148,9 @@ impl TdcBuilder {
             })
             .on_io(move |request, reply| serve(&worker, &executor, request, reply))
             .spawn();
+        if takes_part_in_lan {
+            follow_interfaces(&handle, |stack| stack.tdfs_mut().mesh_mut());
+        }
         let tdfs = Tdfs::attach(handle.clone(), desk, key, addresses);
         Ok(Tdc::new(handle, tdfs, jobs))
     }

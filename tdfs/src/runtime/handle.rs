@@ -11,7 +11,7 @@ use tokio::sync::{broadcast, mpsc};
 use toktok_mesh::Machine;
 use toktok_mesh::runtime::transport::BindError;
 use toktok_mesh::runtime::{
-    Clock, Driver, EntropyError, Handle, Stopped, Transport, UdpTransport, system_rng,
+    Binding, Clock, Driver, EntropyError, Handle, Stopped, Transport, follow_interfaces, system_rng,
 };
 use toktok_wire::{Address, NodeKey, PublicKey, Time};
 
@@ -65,7 +65,7 @@ pub struct TdfsBuilder {
     store: Box<dyn BlockStore>,
     config: Config,
     bootstrap: Vec<(Address, PublicKey)>,
-    udp: Option<SocketAddr>,
+    udp: Option<Binding>,
     transports: Vec<Box<dyn Transport>>,
 }
 
@@ -90,10 +90,16 @@ impl TdfsBuilder {
         self
     }
 
-    /// The UDP address to bind; by default any free port of all IPv4 interfaces.
+    /// The only UDP address to bind; by default any free port of all interfaces, in both families.
     #[must_use]
-    pub const fn udp(mut self, address: SocketAddr) -> Self {
-        self.udp = Some(address);
+    pub const fn udp(self, address: SocketAddr) -> Self {
+        self.bind(Binding::at(address))
+    }
+
+    /// Where to listen for UDP, instead of any free port of all interfaces.
+    #[must_use]
+    pub const fn bind(mut self, binding: Binding) -> Self {
+        self.udp = Some(binding);
         self
     }
 
@@ -116,14 +122,16 @@ impl TdfsBuilder {
     /// # Errors
     /// [`SpawnError`].
     pub async fn spawn(self) -> Result<Tdfs, SpawnError> {
-        let mut transports = self.transports;
-        if let Some(udp) = self.udp {
-            transports.insert(0, Box::new(UdpTransport::bind(udp)?));
+        let mut transports: Vec<Box<dyn Transport>> = Vec::new();
+        if let Some(binding) = self.udp {
+            transports.extend(binding.udp()?.into_iter().map(|it| Box::new(it) as _));
         }
+        transports.extend(self.transports);
         let addresses = transports.iter().map(|transport| transport.local_address()).collect();
         let (rng, clock) = (system_rng()?, Clock::start());
         let now = clock.now();
         let held = facts(self.store.as_ref(), now).map_err(StartError::from)?;
+        let takes_part_in_lan = self.config.mesh.dht.lan_discovery;
         let mut stack = Stack::new(self.config, self.key, held, rng, now)?;
         for (address, key) in self.bootstrap {
             stack.bootstrap(now, address, key);
@@ -136,6 +144,9 @@ impl TdfsBuilder {
             .on_event(move |event| listener.handle_event(&event))
             .on_io(move |request, reply| worker.handle(request, |result| reply.send(result)))
             .spawn();
+        if takes_part_in_lan {
+            follow_interfaces(&handle, |stack| stack.mesh_mut());
+        }
         Ok(Tdfs { handle, desk, key, addresses })
     }
 }
@@ -169,7 +180,7 @@ impl Tdfs {
             store,
             config: Config::default(),
             bootstrap: Vec::new(),
-            udp: Some((Ipv4Addr::UNSPECIFIED, 0).into()),
+            udp: Some(Binding::any(0)),
             transports: Vec::new(),
         }
     }
