@@ -45,7 +45,11 @@ impl Place {
         let [asked, friend] = [1, 2].map(|_| KeyPair::generate(&mut rng).public);
         let asked = ToxId { key: asked, nospam: [1, 2, 3, 4] }.to_string();
         let file = self.path(name);
-        let told = self.libtoxcore("make", &file, &[&[&asked, &friend.to_string()], more].concat());
+        let told = self.libtoxcore(
+            "make",
+            &file,
+            &[&[asked.as_str(), &friend.to_string()], more].concat(),
+        );
         (file, told)
     }
 
