@@ -2,8 +2,8 @@
 //! in virtual time, a fuzzer.
 //!
 //! A driver hands in what came from outside (`handle_*`), calls the stack's own verbs (`connect`,
-//! `put`, `submit`), and after every such call drains [`Machine::poll`] until it returns
-//! [`Output::Idle`]. A deadline that passes is such a call too: it is just another `poll`.
+//! `put`, `submit`), and after every such call (or several, for what came at once) drains
+//! [`Machine::poll`] until it returns [`Output::Idle`]. A deadline that passes is such a call too: it is just another `poll`.
 
 use core::net::SocketAddr;
 

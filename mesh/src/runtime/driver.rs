@@ -17,7 +17,8 @@ use tokio::time::{Instant, Sleep};
 use super::clock::Clock;
 use super::strangers::Strangers;
 use super::streams::Streams;
-use super::transport::{MAX_DATAGRAM, Transport};
+use super::transport::Transport;
+use super::transport::run::Run;
 use crate::machine::{IoToken, Machine, Output};
 use crate::wire::{Address, Time};
 
@@ -30,6 +31,9 @@ const RECEIVED_A_STRANGER: usize = 64;
 
 /// Datagrams, commands and results taken in before the task lets others run.
 const WORK_A_TURN: usize = 256;
+
+/// Polls of the machine between two looks at the clock.
+const POLLS_A_MOMENT: u32 = 32;
 
 type Command<M> = Box<dyn FnOnce(&mut M, Time) + Send>;
 type EventSink<M> = Box<dyn FnMut(<M as Machine>::Event) + Send>;
@@ -200,10 +204,10 @@ where
             inbox,
             results_in,
             results,
+            run: Run::default(),
             parked: None,
             sleep: Box::pin(tokio::time::sleep_until(Instant::now())),
             deadline: None,
-            buffer: vec![0; MAX_DATAGRAM + 1],
             next_transport: 0,
         };
         // It keeps to a budget of its own. Tokio's would hide at times that datagrams are there, and
@@ -230,11 +234,13 @@ struct Task<M: Machine> {
     inbox: mpsc::Receiver<Command<M>>,
     results_in: mpsc::UnboundedSender<(IoToken, M::IoResult)>,
     results: mpsc::UnboundedReceiver<(IoToken, M::IoResult)>,
-    /// A datagram that its transport could not take yet. The machine is not polled until it has.
+    /// Datagrams for one address, gathered to be sent at once.
+    run: Run,
+    /// A datagram that is none of them, while their transport cannot take them yet. The machine is not
+    /// polled until it has.
     parked: Option<(Address, Vec<u8>)>,
     sleep: Pin<Box<Sleep>>,
     deadline: Option<Time>,
-    buffer: Vec<u8>,
     next_transport: usize,
 }
 
@@ -307,38 +313,40 @@ impl<M: Machine> Task<M> {
             if self.received >= RECEIVED_A_STRANGER && self.serve_stranger() {
                 return true;
             }
-            let Poll::Ready(received) = self.poll_transports(cx) else { return false };
-            self.received += 1;
-            match received {
-                Ok((len, from)) if self.driver.machine.expects(&from, &self.buffer[..len]) => {
-                    let now = self.driver.clock.now();
-                    self.driver.machine.handle_datagram(now, from, &mut self.buffer[..len]);
-                    return true;
-                }
-                Ok((len, from)) => {
-                    if !self.strangers.push(from, &self.buffer[..len]) {
-                        tracing::trace!(%from, "too many strangers");
-                    }
-                }
+            match self.poll_transports(cx) {
+                Poll::Ready(Ok(true)) => return true,
+                Poll::Ready(Ok(false)) => {}
                 // UDP reports an earlier datagram's unreachable target here: nothing came in, but
                 // something may be next.
-                Err(error) => {
+                Poll::Ready(Err(error)) => {
                     tracing::trace!(%error, "a transport failed to receive");
                     return error.kind() != std::io::ErrorKind::BrokenPipe;
                 }
+                Poll::Pending => return false,
             }
         }
     }
 
-    /// One datagram, from the transports in turn.
-    fn poll_transports(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<(usize, Address)>> {
-        let count = self.driver.transports.len();
+    /// The datagrams that one of the transports has, which take turns; true if the machine expected
+    /// some of them, and has them now.
+    fn poll_transports(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<bool>> {
+        let Self { driver, strangers, received, next_transport, .. } = self;
+        let Driver { machine, clock, transports, .. } = driver;
+        let (now, count, mut handled) = (clock.now(), transports.len(), false);
+        let mut sink = |from: Address, datagram: &mut [u8]| {
+            *received += 1;
+            if machine.expects(&from, datagram) {
+                machine.handle_datagram(now, from, datagram);
+                handled = true;
+            } else if !strangers.push(from, datagram) {
+                tracing::trace!(%from, "too many strangers");
+            }
+        };
         for offset in 0..count {
-            let index = (self.next_transport + offset) % count;
-            let received = self.driver.transports[index].poll_recv(cx, &mut self.buffer);
-            if received.is_ready() {
-                self.next_transport = index + 1;
-                return received;
+            let index = (*next_transport + offset) % count;
+            if let Poll::Ready(polled) = transports[index].poll_recv_many(cx, &mut sink) {
+                *next_transport = index + 1;
+                return Poll::Ready(polled.map(|()| handled));
             }
         }
         Poll::Pending
@@ -368,8 +376,11 @@ impl<M: Machine> Task<M> {
         {
             return;
         }
-        loop {
-            let now = self.driver.clock.now();
+        let mut now = self.driver.clock.now();
+        for count in 1_u32.. {
+            if count.is_multiple_of(POLLS_A_MOMENT) {
+                now = self.driver.clock.now();
+            }
             match self.driver.machine.poll(now) {
                 Output::Transmit { to, payload } => {
                     if !self.transmit(cx, to, payload) {
@@ -383,31 +394,45 @@ impl<M: Machine> Task<M> {
                 }
                 Output::Event(event) => (self.driver.on_event)(event),
                 Output::Idle(deadline) => {
-                    self.set_deadline(cx, deadline);
+                    if self.flush(cx) {
+                        self.set_deadline(cx, deadline);
+                    }
                     return;
                 }
             }
         }
     }
 
-    /// Sends a datagram; false when its transport is full, and the datagram is parked.
+    /// Sends a datagram with the next ones like it; false when a transport is full, and the datagram is
+    /// parked.
     fn transmit(&mut self, cx: &mut Context<'_>, to: Address, payload: Vec<u8>) -> bool {
-        let carrier = self.driver.transports.iter_mut().find(|carrier| carrier.carries(&to));
-        let Some(carrier) = carrier else {
-            tracing::trace!(%to, "no transport carries this address");
-            return true;
-        };
-        match carrier.poll_send(cx, &to, &payload) {
-            Poll::Ready(Ok(())) => true,
-            Poll::Ready(Err(error)) => {
-                tracing::trace!(%to, %error, "a datagram was not sent");
-                true
-            }
-            Poll::Pending => {
-                self.parked = Some((to, payload));
-                false
+        if !self.run.accepts(&to, &payload) && !self.flush(cx) {
+            self.parked = Some((to, payload));
+            return false;
+        }
+        self.run.push(to, &payload);
+        true
+    }
+
+    /// Sends what was gathered; false when its transport is full.
+    fn flush(&mut self, cx: &mut Context<'_>) -> bool {
+        while let Some((to, run, segment)) = self.run.left() {
+            let carrier = self.driver.transports.iter_mut().find(|carrier| carrier.carries(&to));
+            let Some(carrier) = carrier else {
+                tracing::trace!(%to, "no transport carries this address");
+                self.run.clear();
+                return true;
+            };
+            match carrier.poll_send_run(cx, &to, run, segment) {
+                Poll::Ready(Ok(taken)) => self.run.advance(taken),
+                Poll::Ready(Err(error)) => {
+                    tracing::trace!(%to, %error, "a datagram was not sent");
+                    self.run.advance(segment);
+                }
+                Poll::Pending => return false,
             }
         }
+        true
     }
 
     fn set_deadline(&mut self, cx: &mut Context<'_>, deadline: Option<Time>) {

@@ -46,6 +46,11 @@ macro_rules! transport_conformance {
             }
 
             #[tokio::test]
+            async fn carries_runs() {
+                $crate::runtime::transport::carries_runs(pair()).await;
+            }
+
+            #[tokio::test]
             async fn refuses_what_it_cannot_carry() {
                 $crate::runtime::transport::refuses_what_it_cannot_carry(pair()).await;
             }
@@ -113,6 +118,42 @@ pub async fn keeps_datagrams_apart((mut a, mut b): Pair) {
         }
     }
     panic!("only {arrived} datagrams arrived");
+}
+
+/// Datagrams that are sent in one go arrive as what they were, and so do those that are received in one.
+pub async fn carries_runs((mut a, mut b): Pair) {
+    const SEGMENT: usize = 1000;
+    let target = b.local_address();
+    let run: Vec<u8> = (0..4 * SEGMENT + 30).map(|i| (i / SEGMENT) as u8).collect();
+    let mut arrived = [0; 5];
+    for _ in 0..ATTEMPTS {
+        let mut sent = 0;
+        while sent < run.len() {
+            let rest = &run[sent..];
+            let taken = poll_fn(|cx| a.poll_send_run(cx, &target, rest, SEGMENT)).await;
+            let taken = taken.unwrap_or_else(|error| panic!("a run was refused: {error}"));
+            let whole = taken == rest.len() || taken.is_multiple_of(SEGMENT);
+            assert!(taken > 0 && taken <= rest.len() && whole, "took {taken} bytes");
+            sent += taken;
+        }
+        while receive_many(b.as_mut(), &mut |datagram| {
+            let number = usize::from(datagram.first().copied().unwrap_or(u8::MAX));
+            assert!(run.chunks(SEGMENT).nth(number) == Some(datagram), "merged or split");
+            arrived[number] += 1;
+        })
+        .await
+        {}
+        if arrived.iter().all(|count| *count > 0) {
+            return;
+        }
+    }
+    panic!("of five datagrams arrived {arrived:?}");
+}
+
+/// Takes what is there; false if nothing comes.
+async fn receive_many(transport: &mut dyn Transport, take: &mut dyn FnMut(&[u8])) -> bool {
+    let next = poll_fn(|cx| transport.poll_recv_many(cx, &mut |_, datagram| take(datagram)));
+    tokio::time::timeout(PATIENCE, next).await.is_ok_and(|result| result.is_ok())
 }
 
 /// An address of another transport is not carried, and sending to it is an error, not a panic.

@@ -7,13 +7,16 @@
 
 mod conformance;
 mod memory;
+pub(super) mod run;
 mod udp;
 
 use std::fmt;
 use std::io;
 use std::task::{Context, Poll};
 
-pub use conformance::{Pair, exchange, keeps_datagrams_apart, refuses_what_it_cannot_carry};
+pub use conformance::{
+    Pair, carries_runs, exchange, keeps_datagrams_apart, refuses_what_it_cannot_carry,
+};
 pub use memory::{MEMORY_TRANSPORT, MemoryNetwork, MemoryTransport};
 pub use udp::{BindError, UdpTransport};
 
@@ -41,6 +44,9 @@ pub const MIN_MTU: usize = 1400;
 
 /// Longest datagram that any Tox packet kind allows (Tox's MAX_UDP_PACKET_SIZE).
 pub const MAX_DATAGRAM: usize = 2048;
+
+/// Takes a datagram that came in: whence, and its bytes, which are scratch space afterwards.
+pub type Sink<'a> = dyn FnMut(Address, &mut [u8]) + 'a;
 
 /// A carrier of datagrams, owned by one driver.
 pub trait Transport: fmt::Debug + Send + 'static {
@@ -76,4 +82,34 @@ pub trait Transport: fmt::Debug + Send + 'static {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<(usize, Address)>>;
+
+    /// Sends some of the datagrams that stand one after another in `run`, each of them `segment` bytes
+    /// long but the last, which may be shorter; tells how many bytes it took, whole datagrams. By default
+    /// it is one. A carrier that can hand over several at once saves its driver most of the work.
+    ///
+    /// # Errors
+    /// What went wrong with the first of them; the driver counts it and goes on with the second.
+    fn poll_send_run(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &Address,
+        run: &[u8],
+        segment: usize,
+    ) -> Poll<io::Result<usize>> {
+        let first = run.len().min(segment);
+        self.poll_send(cx, to, &run[..first]).map_ok(|()| first)
+    }
+
+    /// Gives the datagrams that came in to `sink`, or registers the waker. By default it is one.
+    ///
+    /// # Errors
+    /// What went wrong; the driver counts it and goes on.
+    fn poll_recv_many(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut buffer = [0; MAX_DATAGRAM + 1];
+        self.poll_recv(cx, &mut buffer).map_ok(|(len, from)| sink(from, &mut buffer[..len]))
+    }
 }

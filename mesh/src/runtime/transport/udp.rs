@@ -1,4 +1,6 @@
-//! UDP, by tokio.
+//! UDP, by tokio; on Linux many datagrams a system call, where kernel and address family allow it.
+
+mod batch;
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,7 +11,8 @@ use thiserror::Error;
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
-use super::{Capabilities, MAX_DATAGRAM, Transport};
+use self::batch::Batch;
+use super::{Capabilities, MAX_DATAGRAM, Sink, Transport};
 use crate::wire::Address;
 
 /// Socket buffers, in bytes: a few windows of bulk sessions. The system may grant less.
@@ -42,6 +45,7 @@ pub enum BindError {
 pub struct UdpTransport {
     socket: UdpSocket,
     local: SocketAddr,
+    batch: Option<Batch>,
 }
 
 impl UdpTransport {
@@ -72,7 +76,8 @@ impl UdpTransport {
         socket.bind(&address.into())?;
         let socket = UdpSocket::from_std(socket.into())?;
         let local = socket.local_addr()?;
-        Ok(Self { socket, local })
+        let batch = Batch::new(&socket, local);
+        Ok(Self { socket, local, batch })
     }
 
     /// The address it is bound to, with the port that the system chose.
@@ -111,9 +116,41 @@ impl Transport for UdpTransport {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<(usize, Address)>> {
+        if let Some(batch) = &mut self.batch {
+            return batch.poll_recv_one(&self.socket, cx, buffer);
+        }
         let mut buffer = ReadBuf::new(buffer);
         self.socket
             .poll_recv_from(cx, &mut buffer)
             .map_ok(|from| (buffer.filled().len(), Address::udp(from)))
+    }
+
+    fn poll_send_run(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &Address,
+        run: &[u8],
+        segment: usize,
+    ) -> Poll<io::Result<usize>> {
+        if let (Some(batch), Some(to)) = (&self.batch, to.as_udp())
+            && run.len() > segment
+            && let Some(taken) = batch.poll_send(&self.socket, cx, to, run, segment)
+        {
+            return taken;
+        }
+        let first = run.len().min(segment);
+        self.poll_send(cx, to, &run[..first]).map_ok(|()| first)
+    }
+
+    fn poll_recv_many(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(batch) = &mut self.batch {
+            return batch.poll_recv(&self.socket, cx, sink);
+        }
+        let mut buffer = [0; MAX_DATAGRAM + 1];
+        self.poll_recv(cx, &mut buffer).map_ok(|(len, from)| sink(from, &mut buffer[..len]))
     }
 }
