@@ -6,6 +6,7 @@ pub mod hex;
 pub mod internet;
 pub mod lan;
 pub mod measure;
+pub mod measure_dht;
 pub mod namespace;
 pub mod our_client;
 pub mod proxy;
