@@ -38,14 +38,19 @@ impl Lan {
     }
 
     /// Takes over the interfaces' broadcast addresses, beside the two that every machine has. Not
-    /// loopback's: many nodes of one machine are its own business.
+    /// loopback's: many nodes of one machine are its own business. A network that is new is shouted into
+    /// at once, from the first port on.
     pub(super) fn set_broadcast(&mut self, addresses: &[IpAddr]) {
-        self.broadcast = EVERYWHERE.into();
+        let before = core::mem::replace(&mut self.broadcast, EVERYWHERE.into());
         for address in addresses {
             let is_new = !self.broadcast.contains(address);
             if is_new && !address.is_loopback() && self.broadcast.len() < MAX_BROADCAST_ADDRESSES {
                 self.broadcast.push(*address);
             }
+        }
+        if self.broadcast.iter().any(|address| !before.contains(address)) {
+            self.port = LAN_PORT + 1;
+            self.next = self.next.map(|_| Time::ZERO);
         }
     }
 
@@ -107,8 +112,23 @@ mod tests {
     }
 
     #[test]
+    fn a_new_network_need_not_wait() {
+        let mut lan = Lan::new(true, Time::ZERO);
+        let now = Time::from_secs(1);
+        assert_eq!(lan.take_due(now, Duration::ZERO).len(), 2 * 11);
+        let broadcast = IpAddr::from([10, 0, 0, 255]);
+        lan.set_broadcast(&[broadcast]);
+        let to = lan.take_due(now, Duration::ZERO);
+        let first = Address::udp((broadcast, LAN_PORT + 1).into());
+        assert!(to.contains(&first), "the ports that the others look at first");
+        lan.set_broadcast(&[broadcast]);
+        assert!(lan.take_due(now, Duration::ZERO).is_empty(), "nothing is new");
+    }
+
+    #[test]
     fn is_silent_if_it_shall_be() {
         let mut lan = Lan::new(false, Time::ZERO);
+        lan.set_broadcast(&[IpAddr::from([10, 0, 0, 255])]);
         assert!(lan.take_due(Time::from_secs(100), Duration::ZERO).is_empty());
         assert_eq!(lan.deadline(), None);
     }
