@@ -1,6 +1,7 @@
 //! DHT announcements and forwarding, with Debian's tox-bootstrapd as server, as forwarder, as TCP relay,
 //! and as the one that probes us.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "it tells how long each way takes")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;

@@ -175,11 +175,14 @@ fn a_node_that_does_not_answer_the_probe_is_not_told() {
     assert_eq!(nodes, [(world.key(0), address(0))]);
 }
 
+/// Datagrams, and where they go.
+type Datagrams = Vec<(Address, Vec<u8>)>;
+
 /// Somebody with keys at an address that is no node's, who writes packets by hand to node 0.
 struct Stranger {
     keys: KeyPair,
     address: Address,
-    sent: Rc<RefCell<Vec<(Address, Vec<u8>)>>>,
+    sent: Rc<RefCell<Datagrams>>,
 }
 
 impl Stranger {

@@ -88,7 +88,7 @@ impl Forwarder {
         let sent = unpacked(to).and_then(|to| {
             let is_fit = data.len() <= MAX_FORWARD_DATA && is_reachable(&to);
             let route = ReturnRoute::Client(client.0);
-            is_fit.then(|| self.send(cx, to, &route, data)).unwrap_or(Err(DropReason::Refused))
+            if is_fit { self.send(cx, to, &route, data) } else { Err(DropReason::Refused) }
         });
         if let Err(reason) = sent {
             cx.drop_packet(reason);

@@ -28,7 +28,7 @@ fn a_node_that_starts_again_needs_no_bootstrap_node() {
     let first = Node::start(&dir("first"), &[]);
     let entry = first.entry();
     let short = ["--allow-short-paths", "--bootstrap", &entry];
-    let _second = Node::start(&dir("second"), &short);
+    let second = Node::start(&dir("second"), &short);
     let third = Node::start(&dir("third"), &short);
     // Provider and person of each of the others.
     wait_for_nodes(&dir("third"), 3);
@@ -40,6 +40,18 @@ fn a_node_that_starts_again_needs_no_bootstrap_node() {
     assert_eq!((again.key(), &again.hello["tox_id"]), (key.as_str(), &id));
     wait_for_nodes(&dir("third"), 1);
     wait("neighbours", || (status(&dir("third"))["neighbours"].as_u64() >= Some(1)).then_some(()));
+    // The person is in the network too: somebody new asks it for friendship through the onion.
+    let _fourth =
+        Node::start(&dir("fourth"), &["--allow-short-paths", "--bootstrap", &second.entry()]);
+    let id = again.hello["tox_id"].as_str().expect("a Tox ID");
+    let mut command = Command::new(TOKTOK);
+    command.args(["friend", "add", id, "--json", "--data-dir"]).arg(dir("fourth"));
+    objects(command);
+    wait("the request", || {
+        let mut command = Command::new(TOKTOK);
+        command.args(["friend", "list", "--json", "--data-dir"]).arg(dir("third"));
+        (objects(command)[0]["friends"][0]["asks"] == true).then_some(())
+    });
 }
 
 #[test]

@@ -22,7 +22,7 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
         let libtoxcore = foreign::compile("libtoxcore_save", &["toxcore"], folder.path());
         Self { folder, libtoxcore }
     }

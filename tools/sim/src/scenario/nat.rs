@@ -283,7 +283,7 @@ impl Run<'_> {
                 self.start_pair(begun);
             }
             self.look(now);
-            now = now + TICK;
+            now += TICK;
         }
     }
 
