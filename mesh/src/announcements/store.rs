@@ -204,7 +204,7 @@ mod tests {
         let (mut store, mut rng) = (Store::new(OWN), Rng::from_seed([7; 32]));
         for _ in 0..20_000 {
             let mut key: [u8; 32] = rng.bytes();
-            key[0] >>= rng.below(9);
+            key[0] = (u16::from(key[0]) >> rng.below(9)) as u8;
             store.insert(PublicKey(key), &[1; MAX_ANNOUNCEMENT], NOW, LATER);
         }
         assert!(!store.insert(key(9, 1, 1), &[1; MAX_ANNOUNCEMENT + 1], NOW, LATER));
