@@ -139,7 +139,10 @@ impl HalfOpen {
     pub(super) fn awaits_cookie(&self, from: &Path) -> bool {
         let asked = match from {
             // Some NATs let the question in at one port, and the answer out by another.
-            Path::Direct(address) => self.candidates.iter().any(|known| known.shares_ip(address)),
+            Path::Direct(from) => {
+                let is_it = |known: &Address| known == from || known.shares_ip(from);
+                self.candidates.iter().any(is_it)
+            }
             Path::Relayed(key) => self.relayed && *key == self.dht_key,
         };
         self.outgoing && self.offer.is_none() && asked
