@@ -11,7 +11,7 @@ use serde_json::Value;
 pub(crate) const TOKTOK: &str = env!("CARGO_BIN_EXE_toktok");
 
 /// The machine may be busy.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs the program to its end.
 pub(crate) fn toktok(args: &[&str]) -> Output {
