@@ -19,6 +19,9 @@ use toktok_mesh::wire::dht::{
 use toktok_mesh::wire::{Decode, Encode, Nonce, SharedKey};
 use toktok_mesh::{KeyPair, Mesh, PublicKey, Rng};
 
+/// The argument with which a program is started to be a node of ours.
+pub const SERVE: &str = "serve";
+
 /// Nodes that fill the tables: they ask, and answer pings.
 const FILLING: usize = 250;
 /// Keys that ask again and again; also the sockets from which all requests come.
@@ -70,13 +73,13 @@ pub struct OurNode {
 }
 
 impl OurNode {
-    /// Starts `program` with the argument `serve`, which calls [`serve`].
+    /// Starts `program` with the argument [`SERVE`], upon which it calls [`serve`].
     ///
     /// # Panics
     /// If it does not start.
     pub fn start(program: &Path) -> Self {
         let mut process = Command::new(program)
-            .arg("serve")
+            .arg(SERVE)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

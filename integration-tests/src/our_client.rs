@@ -103,9 +103,8 @@ impl OurClient {
         let dht = KeyPair::generate(&mut rng.child("dht"));
         let dht_key = dht.public;
         let mut config = settings.config;
-        let epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        config.epoch = epoch.unwrap_or_default();
         let clock = Clock::start();
+        config.epoch = clock.epoch();
         let messenger =
             Messenger::new(config, identity.clone(), dht, rng.child("client"), clock.now());
         let mut transports: Vec<Box<dyn Transport>> = Vec::new();

@@ -2,15 +2,17 @@
 //! ratios with what is required of them.
 //!
 //! ```text
-//! cargo xtask bench mesh [--json] [contact2 contact24 mixed2 mixed24 packets file file-to file-from idle8 idle24]
+//! cargo xtask bench mesh [--json] [ROW…]
 //! ```
 //!
-//! Nothing else should run on the machine meanwhile. All rows take about a quarter of an hour; the exit
-//! code is 1 if one falls short.
+//! Rows are called `contact2 contact24 mixed2 mixed24 packets file file-to file-from requests
+//! requests-fresh idle8 idle24`; all take about a quarter of an hour. Nothing else should run on the
+//! machine meanwhile. The exit code is 1 if one falls short.
 #![expect(clippy::print_stdout, reason = "its output is the table")]
 
 mod contact;
 mod idle;
+mod requests;
 mod row;
 mod speed;
 
@@ -18,6 +20,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use integration_tests::measure::{Programs, Speed};
+use integration_tests::measure_dht;
 
 use contact::Contacts;
 use row::Row;
@@ -34,7 +37,7 @@ struct Bench {
 /// Measures one row.
 type Measure = fn(&mut Bench) -> Row;
 
-const ROWS: [(&str, Measure); 10] = [
+const ROWS: [(&str, Measure); 12] = [
     ("contact2", |bench| contact::ours(bench, 2)),
     ("contact24", |bench| contact::ours(bench, 24)),
     ("mixed2", |bench| contact::mixed(bench, 2)),
@@ -43,11 +46,18 @@ const ROWS: [(&str, Measure); 10] = [
     ("file", speed::file),
     ("file-to", speed::file_to),
     ("file-from", speed::file_from),
+    ("requests", requests::repeating),
+    ("requests-fresh", requests::fresh),
     ("idle8", |bench| idle::idle(bench, 8)),
     ("idle24", |bench| idle::idle(bench, 24)),
 ];
 
 fn main() -> ExitCode {
+    // Started by itself, it is the node of ours that answers requests.
+    if std::env::args().nth(1).is_some_and(|word| word == measure_dht::SERVE) {
+        measure_dht::serve();
+        return ExitCode::SUCCESS;
+    }
     let (options, wanted): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|word| word.starts_with("--"));
     let json = options.iter().any(|option| option == "--json");

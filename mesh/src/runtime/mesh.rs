@@ -177,11 +177,12 @@ impl MeshBuilder {
         let addresses = transports.iter().map(|transport| transport.local_address()).collect();
         let binding = self.udp.unwrap_or(Binding::any(0));
         let (listeners, relay_ports) = binding.relays(&self.relay_ports)?;
-        let config = Config { relay_server: !listeners.is_empty(), ..self.config };
+        let clock = Clock::start();
+        let (relay_server, epoch) = (!listeners.is_empty(), clock.epoch());
+        let config = Config { relay_server, epoch, ..self.config };
         let takes_part_in_lan = config.dht.lan_discovery;
         let mut rng = system_rng()?;
         let keys = self.keys.unwrap_or_else(|| KeyPair::generate(&mut rng));
-        let clock = Clock::start();
         let key = keys.public;
         let mut stack = Stack::new(config, keys, rng, clock.now());
         for (address, key) in self.bootstrap {

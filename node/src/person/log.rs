@@ -130,7 +130,7 @@ fn read(path: &Path) -> io::Result<Vec<Entry>> {
 }
 
 /// What a calendar shows.
-pub(super) fn seconds_since_1970() -> u64 {
+fn seconds_since_1970() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 

@@ -14,7 +14,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, broadcast, mpsc};
@@ -138,7 +137,7 @@ impl Person {
         let log = Log::open(log_path.clone())
             .map_err(|source| NodeError::DataDir { path: log_path, source })?;
         let clock = Clock::start();
-        let mut messenger = messenger(&config, &save, &rng, clock.now());
+        let mut messenger = messenger(&config, &save, &rng, &clock);
         let unfinished = store.unfinished();
         let disk = Disk::default();
         disk.restore(store.places(), unfinished.transfers().map(|(_, transfer)| transfer));
@@ -381,13 +380,19 @@ impl Shared {
 }
 
 /// The messenger that a save describes, which knows its first nodes.
-fn messenger(config: &PersonConfig, save: &Save, rng: &toktok_mesh::Rng, now: Time) -> Messenger {
+fn messenger(
+    config: &PersonConfig,
+    save: &Save,
+    rng: &toktok_mesh::Rng,
+    clock: &Clock,
+) -> Messenger {
+    let now = clock.now();
     let mut settings = Config::person();
     settings.allow_short_paths = config.allow_short_paths;
     settings.proxy = config.proxy;
     settings.dht.lan_discovery = config.lan_discovery;
     settings.dht.shunned = config.provider.into_iter().collect();
-    settings.epoch = Duration::from_secs(log::seconds_since_1970());
+    settings.epoch = clock.epoch();
     let dht = KeyPair::generate(&mut rng.child("the run's DHT key"));
     let mut messenger = Messenger::new(settings, save.keys.clone(), dht, rng.child("person"), now);
     store::restore(save, &mut messenger, now);

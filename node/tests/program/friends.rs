@@ -98,7 +98,10 @@ fn people_meet_talk_and_miss_nothing() {
     assert_eq!(fs::read(file["path"].as_str().expect("a path")).unwrap(), content);
 
     bob.node = None;
-    ada.wait("that Bob is gone", |it| it["event"] == "offline");
+    let gone = ada.wait("that Bob is gone", |it| it["event"] == "offline");
+    let seconds = |value: &Value| value.as_u64().expect("seconds since 1970");
+    let seen = seconds(&ada.friend()["last_seen"]);
+    assert!(seen.abs_diff(seconds(&gone["time"])) <= 1, "last seen {seen}, {gone}");
     ada.run(&["message", "send"], &[&bob.key(), "while you were away"]);
     let id = bob.tox_id.clone();
     bob.restart();

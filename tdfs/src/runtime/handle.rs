@@ -132,7 +132,9 @@ impl TdfsBuilder {
         let now = clock.now();
         let held = facts(self.store.as_ref(), now).map_err(StartError::from)?;
         let takes_part_in_lan = self.config.mesh.dht.lan_discovery;
-        let mut stack = Stack::new(self.config, self.key, held, rng, now)?;
+        let mut config = self.config;
+        config.mesh.epoch = clock.epoch();
+        let mut stack = Stack::new(config, self.key, held, rng, now)?;
         for (address, key) in self.bootstrap {
             stack.bootstrap(now, address, key);
         }

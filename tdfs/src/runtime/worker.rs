@@ -23,11 +23,22 @@ enum Job {
     Write(Vec<Write>, Reply),
 }
 
-/// Does the stack's work. Cheap to clone.
-#[derive(Clone, Debug)]
+/// Does the stack's work. When it is dropped, it waits until the store is flushed and closed: a process
+/// that ends earlier takes RocksDB's globals from under its threads.
+#[derive(Debug)]
 pub struct Worker {
-    store: mpsc::Sender<Job>,
+    /// `None` only while it is being dropped.
+    store: Option<mpsc::Sender<Job>>,
+    thread: Option<thread::JoinHandle<()>>,
     desk: Desk,
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.store = None;
+        // A thread that panicked has said so already.
+        let _ = self.thread.take().map(thread::JoinHandle::join);
+    }
 }
 
 /// How far the wall clock is ahead of the process clock, in microseconds: what a store writes down must
@@ -63,18 +74,18 @@ pub fn facts(store: &dyn BlockStore, now: Time) -> Result<StoreFacts, StoreError
 }
 
 impl Worker {
-    /// A worker over `store`, on a thread of its own that ends when the last worker is dropped. `now`
-    /// is what the process clock shows.
+    /// A worker over `store`, on a thread of its own that ends when the worker is dropped. `now` is
+    /// what the process clock shows.
     ///
     /// # Errors
     /// If the operating system has no thread to give.
     pub fn start(store: Box<dyn BlockStore>, desk: Desk, now: Time) -> std::io::Result<Self> {
         let (sender, jobs) = mpsc::channel();
         let offset = Offset::at(now);
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("block store".to_owned())
             .spawn(move || serve(store, &jobs, offset))?;
-        Ok(Self { store: sender, desk })
+        Ok(Self { store: Some(sender), thread: Some(thread), desk })
     }
 
     /// Does one piece of work, and calls `reply` with the result on whatever thread did it. Call it
@@ -91,8 +102,9 @@ impl Worker {
     }
 
     fn send(&self, job: Job) {
+        let Some(store) = &self.store else { return };
         // The store's thread ends only by a panic; then nothing is kept, and it is said so.
-        if let Err(mpsc::SendError(job)) = self.store.send(job) {
+        if let Err(mpsc::SendError(job)) = store.send(job) {
             let gone = || StoreError::Engine("the store's thread has ended".to_owned());
             match job {
                 Job::Read(_, reply) => reply(IoResult::Read(Err(gone()))),

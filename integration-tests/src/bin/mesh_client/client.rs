@@ -37,7 +37,7 @@ impl Client {
         let udp = UdpTransport::bind((Ipv4Addr::UNSPECIFIED, 0).into()).expect("a UDP port");
         let port = udp.local_address().as_udp().expect("it is UDP").port();
         let clock = Clock::start();
-        let messenger = messenger(clock.now(), options.allow_short_paths);
+        let messenger = messenger(&clock, options.allow_short_paths);
         let files = Files::default();
         let (mut teller, mut wishes) = Teller::new(options, Arc::clone(&files));
         let (flood, room) = (Arc::clone(&teller.flood), Arc::clone(&teller.room));
@@ -146,15 +146,14 @@ impl Client {
 }
 
 /// A fresh person.
-fn messenger(now: Time, allow_short_paths: bool) -> Messenger {
+fn messenger(clock: &Clock, allow_short_paths: bool) -> Messenger {
     let rng = system_rng().expect("randomness");
     let mut config = Config::person();
     config.allow_short_paths = allow_short_paths;
-    let epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    config.epoch = epoch.unwrap_or_default();
+    config.epoch = clock.epoch();
     let identity = KeyPair::generate(&mut rng.child("identity"));
     let dht = KeyPair::generate(&mut rng.child("dht"));
-    Messenger::new(config, identity, dht, rng.child("client"), now)
+    Messenger::new(config, identity, dht, rng.child("client"), clock.now())
 }
 
 fn fulfil(messenger: &mut Messenger, now: Time, wish: Wish) {

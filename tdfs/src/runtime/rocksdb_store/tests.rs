@@ -1,6 +1,7 @@
 //! What the disk must and must not show, and what opening must say.
 
 use super::*;
+use crate::runtime::{Desk, Worker};
 use crate::store::conformance::{self, Subject};
 
 fn options(quota: u64) -> RocksOptions {
@@ -47,6 +48,15 @@ fn a_second_opening_is_refused_as_locked() {
     let _first = open(directory.path()).unwrap();
     let error = open(directory.path()).unwrap_err();
     assert!(matches!(error, OpenError::Locked { .. }), "{error}");
+}
+
+#[test]
+fn a_dropped_worker_has_closed_its_store() {
+    let directory = tempfile::tempdir().unwrap();
+    for _ in 0..20 {
+        let store = Box::new(open(directory.path()).unwrap());
+        drop(Worker::start(store, Desk::new(), Time::ZERO).unwrap());
+    }
 }
 
 #[test]
