@@ -1,0 +1,95 @@
+//! Strangers flood a node, and a person through the onion: what they make grow stays within named
+//! limits, and friends' messages go through. Computing takes no time here, so this counts;
+//! `integration-tests/tests/floods` measures.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on stops")]
+
+mod run;
+
+use core::time::Duration;
+use std::alloc::System;
+use std::sync::Mutex;
+
+use cap::Cap;
+use toktok_mesh::{Config, KeyPair, Stack};
+use toktok_sim::NodeIndex;
+use toktok_sim::fault::{Flood, Flooded};
+use toktok_sim::weigh::weigh;
+
+use self::run::{FLOOD, NODES, Run};
+
+#[global_allocator]
+static HEAP: Cap<System> = Cap::new(System, usize::MAX);
+
+/// One test at a time: what another one allocates meanwhile would count too.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Half-open sessions of strangers (`MAX_STRANGERS`) and the friends' own: what may stand at once of
+/// those that prove nothing.
+const MAX_HALF_OPEN: usize = 64;
+/// Friend requests that are opened at once, and then each second (`OPEN_BURST`, `OPEN_PACE`).
+const REQUESTS: (u64, u64) = (64, 50);
+/// The relay's clients (`MAX_CLIENTS`).
+const MAX_CLIENTS: usize = 512;
+/// What a node may weigh, whatever strangers leave behind.
+const MAX_WEIGHT: u64 = 1 << 20;
+
+/// After all that the victim weighs little.
+fn assert_light(run: &mut Run, victim: NodeIndex) {
+    let weight = weigh(&mut run.sim, victim, || HEAP.allocated());
+    println!("the victim weighs {weight} bytes");
+    assert!(weight <= MAX_WEIGHT, "{weight}");
+}
+
+#[test]
+fn floods_at_a_provider_leave_its_friends_their_messages() {
+    let _turn = TURN.lock().unwrap();
+    let mut run = Run::new();
+    let ((victim, key), (friend, _)) = (run.nodes[5], run.nodes[6]);
+    run.command(friend, |stack, now| stack.connect(now, key, None));
+    run.pass(Duration::from_secs(5));
+    assert!(run.told.up.contains(&(friend, key)));
+    for kind in [Flood::Handshakes, Flood::Announces, Flood::Relays] {
+        let flooder = run.flood(kind, 5, None);
+        run.talk(friend, key);
+        let answers = run.answers(flooder);
+        let (sessions, clients) = (run.told.most, run.stack(victim).relay_client_count());
+        println!("{kind:?}: {answers} answers, {sessions} sessions, {clients} relay clients");
+        assert!(answers > 20, "{kind:?}: the flood was none");
+        assert!(sessions <= 2 + MAX_HALF_OPEN, "{kind:?}: {sessions} sessions");
+        assert!(clients <= MAX_CLIENTS);
+        run.sim.crash(flooder);
+    }
+    assert_light(&mut run, victim);
+}
+
+#[test]
+fn a_flood_of_friend_requests_leaves_a_person_its_friends() {
+    let _turn = TURN.lock().unwrap();
+    let mut run = Run::new();
+    let identities = ["alice", "bob"].map(|name| KeyPair::generate(&mut run.rng.child(name)));
+    let people: Vec<NodeIndex> = (0..2)
+        .map(|number| {
+            let rng = run.rng.child(&format!("person {number}"));
+            let dht = KeyPair::generate(&mut rng.child("dht"));
+            let identity = identities[number].clone();
+            let mut stack =
+                Stack::with_identity(Config::person(), identity, dht, rng, run.sim.now());
+            stack.add_friend(run.sim.now(), identities[1 - number].public);
+            let node = run.start(Flooded::Node(Box::new(stack)));
+            run.introduce(node);
+            node
+        })
+        .collect();
+    run.pass(Duration::from_secs(15));
+    assert!(run.told.up.contains(&(people[1], identities[0].public)), "{:?}", run.told.up);
+    let id = run.stack(people[0]).tox_id();
+    let flooders: Vec<NodeIndex> =
+        (0..NODES).step_by(5).map(|victim| run.flood(Flood::FriendRequests, victim, id)).collect();
+    run.talk(people[1], identities[0].public);
+    let sent: u64 = flooders.iter().map(|flooder| run.answers(*flooder)).sum();
+    println!("friend requests: {sent} sent, {} told", run.told.requests);
+    assert!(sent > 4_000 && run.told.requests > 100, "the flood was none: {sent}");
+    let span = FLOOD.as_secs() + 2;
+    assert!(run.told.requests <= REQUESTS.0 + REQUESTS.1 * span, "{}", run.told.requests);
+    assert_light(&mut run, people[0]);
+}
