@@ -52,8 +52,8 @@ pub struct Config {
     /// Be a TCP relay for whoever connects to the driver's listeners. Its clients know it by the DHT
     /// key.
     pub relay_server: bool,
-    /// Let a person's onion paths have fewer than three distinct nodes where no more are known: for
-    /// networks of two or three nodes, which hide nobody.
+    /// Let a person's onion paths have fewer than three distinct nodes where no more are known that work:
+    /// for networks of two or three nodes, which hide nobody. Paths have three as soon as eight are known.
     pub allow_short_paths: bool,
     /// The proxy through which a person reaches TCP relays. Whoever sets one gives the node no UDP.
     pub proxy: Option<Proxy>,

@@ -117,6 +117,8 @@ impl Friend {
             // It answered another question, not where the friend is.
             now
         };
+        // Nobody else is there any longer.
+        self.near.retain_mut(|near| near.node.key == key || near.node.leave(&address));
         if let Some(near) = self.near.iter_mut().find(|near| near.node.key == key) {
             near.node.answered(now, address, now + REFRESH_INTERVAL);
         } else if self.has_place(now, &key) {

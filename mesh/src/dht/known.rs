@@ -5,10 +5,28 @@ use super::config::MAX_SAVED_NODES;
 use super::node::Node;
 use crate::wire::{Address, PublicKey, Time};
 
+/// A node of the close list.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Neighbour {
+    /// Its DHT key.
+    pub(crate) key: PublicKey,
+    /// Where it was heard last.
+    pub(crate) address: Address,
+    /// When that was.
+    pub(crate) alive: Time,
+}
+
 impl Dht {
     /// All nodes of the close list.
     pub(crate) fn close_nodes(&self) -> impl Iterator<Item = (PublicKey, Address)> + '_ {
         self.table.iter().filter_map(|node| Some((node.key, node.latest()?)))
+    }
+
+    /// The same with their last signs of life.
+    pub(crate) fn neighbours(&self) -> impl Iterator<Item = Neighbour> + '_ {
+        self.table.iter().filter_map(|node| {
+            Some(Neighbour { key: node.key, address: node.latest()?, alive: node.alive() })
+        })
     }
 
     /// The node with this key, if the close list or a friend's list has it.

@@ -38,6 +38,7 @@ use self::candidates::Candidates;
 pub use self::config::DhtConfig;
 use self::config::{JOIN_LOOKUPS, LAN_JITTER, RANDOM_INTERVAL, REFRESH_INTERVAL};
 use self::friends::Friends;
+pub(crate) use self::known::Neighbour;
 use self::lan::Lan;
 use self::lookups::{Reason, Running};
 pub(crate) use self::packets::packed_node;

@@ -140,6 +140,17 @@ impl Node {
         }
     }
 
+    /// True if this is one of its addresses.
+    pub(super) fn is_at(&self, address: &Address) -> bool {
+        self.contacts.iter().any(|contact| contact.address == *address)
+    }
+
+    /// It is at this address no longer; false if it is nowhere then.
+    pub(super) fn leave(&mut self, address: &Address) -> bool {
+        self.contacts.retain(|contact| contact.address != *address);
+        !self.contacts.is_empty()
+    }
+
     /// Lets it be asked at once.
     pub(super) fn hasten(&mut self, now: Time) {
         for contact in &mut self.contacts {

@@ -100,6 +100,7 @@ impl Table {
         first_request: Time,
     ) -> Answered {
         let index = self.index(&key);
+        self.vacate(&key, &address);
         if let Some(node) = self.node_mut(&key) {
             node.answered(now, address, now + REFRESH_INTERVAL);
             let due = node.due();
@@ -117,6 +118,17 @@ impl Table {
         self.next_due = self.next_due.min(node.due());
         place(&mut self.buckets[index], node, now);
         Answered::New { near }
+    }
+
+    /// The node with this key answered from there: nodes with other keys are there no longer. Who starts
+    /// again with a new key leaves nothing behind then (c-toxcore `client_or_ip_port_in_list`).
+    fn vacate(&mut self, key: &PublicKey, address: &Address) {
+        if self.node(key).is_some_and(|node| node.is_at(address)) {
+            return;
+        }
+        for bucket in &mut self.buckets {
+            bucket.retain_mut(|node| node.key == *key || node.leave(address));
+        }
     }
 
     /// Notes that a node asked us from this address.

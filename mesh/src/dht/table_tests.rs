@@ -52,10 +52,13 @@ fn a_good_node_keeps_its_place_and_a_silent_one_loses_it() {
     let (mut table, _) = filled(3_000);
     let mut rng = Rng::from_seed([7; 32]);
     let newcomer = table.random_key(0, &mut rng);
-    assert_eq!(table.answered(NOW, newcomer, address(1), NOW), Answered::Refused);
+    assert_eq!(table.answered(NOW, newcomer, address(9_999), NOW), Answered::Refused);
     let later = NOW + BAD_AFTER;
     assert!(table.closest(&newcomer, 4, later, |_| true).is_empty(), "nobody is told of bad nodes");
-    assert_eq!(table.answered(later, newcomer, address(1), later), Answered::New { near: false });
+    assert_eq!(
+        table.answered(later, newcomer, address(9_999), later),
+        Answered::New { near: false }
+    );
     assert_eq!(table.bucket(0).len(), BUCKET_NODES);
     table.take_due(NOW + FORGOTTEN_AFTER);
     assert_eq!(table.iter().count(), 1, "only the newcomer answered in 182 s");
@@ -82,6 +85,21 @@ fn a_node_that_moves_takes_its_entry_along_and_may_have_an_address_of_each_famil
     assert_eq!(table.answered(NOW, keys[0], ipv6, NOW), Answered::Known);
     assert_eq!(addresses(&table), [(address(99), true), (ipv6, true)]);
     assert_eq!(table.iter().count(), 1);
+}
+
+#[test]
+fn who_answers_where_another_one_was_takes_its_place_there() {
+    let (mut table, keys) = filled(2);
+    let ipv6 = Address::udp("[2001:db8::1]:1".parse().unwrap());
+    table.answered(NOW, keys[1], ipv6, NOW);
+    let restarted = table.random_key(0, &mut Rng::from_seed([9; 32]));
+    table.answered(NOW, restarted, address(0), NOW);
+    assert!(table.node(&keys[0]).is_none(), "it was nowhere else");
+    table.answered(NOW, restarted, address(1), NOW);
+    let left: Vec<_> = table.node(&keys[1]).unwrap().addresses(NOW).collect();
+    assert_eq!(left, [(ipv6, true)]);
+    table.answered(NOW, keys[1], ipv6, NOW);
+    assert_eq!(table.iter().count(), 2);
 }
 
 #[test]

@@ -190,7 +190,7 @@ impl Stack {
         }
         if person.wants_nodes() && person.offer_at <= now {
             person.offer_at = now + OFFER_INTERVAL;
-            person.client.offer_path_nodes(now, self.dht.close_nodes());
+            person.client.offer_path_nodes(now, self.dht.neighbours());
         }
         if person.own_nodes_at <= now {
             self.choose_onion_way(now);

@@ -1,6 +1,7 @@
 //! A person's relays in the stack: ways to friends, and into the onion, where UDP does not lead.
 
 use super::Stack;
+use crate::dht::Neighbour;
 use crate::machine::StreamEvent;
 use crate::onion::client::FirstHop;
 use crate::path::Path;
@@ -8,7 +9,7 @@ use crate::relay::pool::PoolEvent;
 use crate::session::Sessions;
 use crate::wire::address::Protocol;
 use crate::wire::friend::{FriendPacket, SHARE_RELAYS, SharedRelays};
-use crate::wire::{Address, PackedNode, PublicKey, Time};
+use crate::wire::{PackedNode, PublicKey, Time};
 
 impl Stack {
     /// Gets to know a TCP relay: its endpoint and its DHT key. False for a provider, which needs none,
@@ -106,8 +107,9 @@ impl Stack {
         let Some(person) = &mut self.person else { return };
         let relays = if has_udp { Vec::new() } else { person.pool.onion_relays() };
         if !relays.is_empty() {
-            let entries: Vec<(PublicKey, Address)> = person.entries.clone();
-            person.client.offer_path_nodes(now, entries.into_iter());
+            let entries = person.entries.iter();
+            let entries = entries.map(|&(key, address)| Neighbour { key, address, alive: now });
+            person.client.offer_path_nodes(now, entries);
         }
         person.client.set_relays(now, &relays);
     }

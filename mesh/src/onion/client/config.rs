@@ -6,7 +6,8 @@ use core::time::Duration;
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct OnionClientConfig {
     /// Lets paths have fewer than three distinct nodes, and the node at their end among them, where
-    /// no others are known: for very small networks, which hide nobody. Off by default.
+    /// fewer than [`ENOUGH_PATH_NODES`] are known, and no others that work: for very small networks,
+    /// which hide nobody. Off by default.
     pub(crate) allow_short_paths: bool,
     /// Time since 1970 at the driver's [`Time::ZERO`](crate::Time): what counts our DHT-key packets
     /// must grow from one run to the next, or friends take them for replays.

@@ -38,7 +38,7 @@ impl Courier {
     pub(super) fn new(own: PublicKey, rng: Rng, allow_short: bool) -> Self {
         Self {
             rng,
-            pool: Pool::new(own),
+            pool: Pool::new(own, allow_short),
             relays: Vec::new(),
             requests: Requests::default(),
             pace: Pace::new(BURST, PACE),

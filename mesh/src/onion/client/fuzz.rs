@@ -2,6 +2,7 @@
 //! that arbitrary bytes arrive where honest ones do, behind every box.
 
 use super::{FirstHop, OnionClient, OnionClientConfig};
+use crate::dht::Neighbour;
 use crate::drops::Drops;
 use crate::outbox::{Context, Outbox};
 use crate::wire::onion::{
@@ -92,7 +93,12 @@ impl World {
 
     fn offer(&mut self) {
         let nodes = self.nodes.iter().enumerate();
-        let nodes = nodes.map(|(number, pair)| (pair.public, address(number as u8)));
+        let alive = self.now;
+        let nodes = nodes.map(|(number, pair)| Neighbour {
+            key: pair.public,
+            address: address(number as u8),
+            alive,
+        });
         self.client.offer_path_nodes(self.now, nodes);
     }
 

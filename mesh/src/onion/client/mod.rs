@@ -88,10 +88,11 @@ use self::friend::Friend;
 use self::letter::{Letter, Schedule};
 pub(crate) use self::paths::FirstHop;
 use self::paths::Paths;
+use crate::dht::Neighbour;
 use crate::outbox::Context;
 use crate::wire::address::Protocol;
 use crate::wire::friend::{FriendRequest, MAX_FRIEND_REQUEST};
-use crate::wire::{Address, Encode, KeyPair, PackedNode, PublicKey, Rng, Time};
+use crate::wire::{Encode, KeyPair, PackedNode, PublicKey, Rng, Time};
 
 /// What the onion tells.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -243,11 +244,7 @@ impl OnionClient {
 
     /// Nodes that answered our DHT lately, or bootstrap nodes while there is no DHT: the more the
     /// better, a random choice of them will be used.
-    pub(crate) fn offer_path_nodes(
-        &mut self,
-        now: Time,
-        nodes: impl Iterator<Item = (PublicKey, Address)>,
-    ) {
+    pub(crate) fn offer_path_nodes(&mut self, now: Time, nodes: impl Iterator<Item = Neighbour>) {
         let courier = &mut self.courier;
         courier.pool.offer(now, &mut courier.rng, nodes);
         self.announcer.seed(now, &self.identity.public, &courier.pool);

@@ -198,7 +198,7 @@ impl Network {
         let is_connected = core::iter::from_fn(|| member.dht.poll_event()).count() > 0;
         let Some(client) = &mut member.client else { return };
         if is_connected || client.wants_path_nodes() {
-            client.offer_path_nodes(self.now, member.dht.close_nodes());
+            client.offer_path_nodes(self.now, member.dht.neighbours());
         }
         while let Some((first, packet)) = client.poll_transmit() {
             member.sent.0 += 1;

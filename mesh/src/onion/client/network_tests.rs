@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::OnionClientEvent;
 use super::network::{Network, address};
+use crate::dht::Neighbour;
 use crate::drops::DropReason;
 use crate::wire::{KeyPair, PackedNode, PublicKey};
 
@@ -300,7 +301,8 @@ fn through_a_tcp_relay_that_is_the_only_bootstrap_node() {
     network.add_lone_client(40, &a);
     network.client(40, |client, now| {
         client.set_relays(now, &[relay]);
-        client.offer_path_nodes(now, core::iter::once((relay, address(0))));
+        let relay = Neighbour { key: relay, address: address(0), alive: now };
+        client.offer_path_nodes(now, core::iter::once(relay));
         client.add_friend(now, b.public);
     });
     let found = network.run_until(5_000, |network| knows(network, 1, &a, 40));

@@ -107,7 +107,7 @@ impl Path {
             FirstHop::Udp(_) => !relays.is_empty(),
             FirstHop::Relay(key) => !relays.contains(key),
         };
-        let is_shorter_than_need_be = self.is_short() && pool.len() > HOPS;
+        let is_shorter_than_need_be = self.is_short() && pool.choice() > HOPS;
         let is_makeshift = !self.keeps_sides() && pool.has_both_sides(self.built_for.kind());
         is_cut
             || is_shorter_than_need_be
@@ -128,6 +128,11 @@ impl Path {
         let is_entry = |hop: &Node| hop.side() == Side::Entry;
         let has_entry = self.hops.len() < HOPS || self.hops.first().is_some_and(is_entry);
         has_entry && self.hops.last().is_some_and(|hop| !is_entry(hop))
+    }
+
+    /// True if it was asked along, and only silence came.
+    const fn is_silent(&self) -> bool {
+        !self.is_proven && self.misses > 0
     }
 
     fn has_failed(&self) -> bool {
@@ -217,6 +222,10 @@ impl Paths {
         {
             if self.paths.len() >= self.limit {
                 let oldest = self.paths.remove(0);
+                if oldest.is_silent() {
+                    // With few nodes each destination needs another path, and none gets a second chance.
+                    ground.pool.blame(now, &oldest.hops);
+                }
                 self.retire(now, oldest.first);
             }
             self.paths.push(path);
@@ -258,7 +267,7 @@ impl Paths {
         while let Some(place) = self.paths.iter().position(|path| path.is_dead(now, pool, relays)) {
             let path = self.paths.remove(place);
             if path.has_failed() {
-                pool.blame(&path.hops);
+                pool.blame(now, &path.hops);
             }
             self.retire(now, path.first);
         }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::dht::Neighbour;
 use crate::onion::client::config::OWN_PATHS;
 use crate::wire::Decode;
 use crate::wire::onion::ReturnPath;
@@ -17,13 +18,17 @@ fn address(number: usize) -> Address {
     Address::udp(([198, 18, 0, number as u8], 33445).into())
 }
 
+fn neighbour(pair: &KeyPair, number: usize) -> Neighbour {
+    Neighbour { key: pair.public, address: address(number), alive: NOW }
+}
+
 impl World {
     /// A pool of so many nodes.
     fn new(count: usize) -> Self {
         let mut rng = Rng::from_seed([1; 32]);
         let pairs: Vec<_> = (0..count).map(|_| KeyPair::generate(&mut rng)).collect();
-        let mut pool = Pool::new(PublicKey([0; 32]));
-        let nodes = pairs.iter().enumerate().map(|(i, pair)| (pair.public, address(i)));
+        let mut pool = Pool::new(PublicKey([0; 32]), false);
+        let nodes = pairs.iter().enumerate().map(|(i, pair)| neighbour(pair, i));
         pool.offer(NOW, &mut rng, nodes);
         Self { rng, pool, relays: Vec::new(), allow_short: false, pairs }
     }
@@ -113,13 +118,12 @@ fn first_and_third_hops_are_of_different_sides_as_soon_as_enough_nodes_are_known
     let is_entry = |pair: &&KeyPair| Side::of(&pair.public) == Side::Entry;
     let mut poor = World::new(0);
     poor.pairs = world.pairs.iter().filter(is_entry).take(5).cloned().collect();
-    let nodes: Vec<_> =
-        poor.pairs.iter().enumerate().map(|(i, pair)| (pair.public, address(i))).collect();
+    let nodes: Vec<_> = poor.pairs.iter().enumerate().map(|(i, pair)| neighbour(pair, i)).collect();
     poor.pool.offer(NOW, &mut poor.rng, nodes.into_iter());
     let (mut paths, destination) = (Paths::new(1), poor.node(0));
     let makeshift = poor.choose(&mut paths, NOW, &destination, Wish::Any).unwrap().id;
     assert_eq!(poor.choose(&mut paths, NOW, &destination, Wish::Any).unwrap().id, makeshift);
-    let more = world.pairs.iter().enumerate().map(|(i, pair)| (pair.public, address(50 + i)));
+    let more = world.pairs.iter().enumerate().map(|(i, pair)| neighbour(pair, 50 + i));
     poor.pool.offer(NOW, &mut poor.rng, more);
     let path = poor.choose(&mut paths, NOW, &destination, Wish::This(makeshift)).unwrap();
     assert!(path.id != makeshift && path.keeps_sides());

@@ -12,7 +12,7 @@ use super::config::{
     ENOUGH_PATH_NODES, MAX_OFFERED, MAX_PATH_NODES, MAX_STRIKES, OFFER_PAUSE, OFFER_PAUSE_FEW,
     OFFER_PAUSE_MAX, PATH_NODE_LIFETIME,
 };
-use crate::dht::is_reachable;
+use crate::dht::{Neighbour, is_reachable};
 use crate::wire::{Address, PublicKey, Rng, Time};
 
 /// A node that onion packets can name.
@@ -85,8 +85,10 @@ pub(super) struct Kind {
 struct Pooled {
     node: Node,
     seen: Time,
-    /// Paths with it that failed since one with it worked.
+    /// Paths with it that failed since one with it worked, but for those that were forgiven.
     strikes: u8,
+    /// When one failed last, or was forgiven.
+    judged: Time,
     /// It answered through the onion: it may be a liar's.
     is_learned: bool,
 }
@@ -95,6 +97,8 @@ struct Pooled {
 #[derive(Debug)]
 pub(super) struct Pool {
     own: PublicKey,
+    /// Paths may be shorter than three nodes.
+    allow_short: bool,
     nodes: Vec<Pooled>,
     next_offer: Time,
     pause: Duration,
@@ -102,10 +106,11 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// An empty pool of the node whose DHT key is `own`.
-    pub(super) fn new(own: PublicKey) -> Self {
+    /// An empty pool of the node whose DHT key is `own`. Where short paths are allowed and few nodes
+    /// known, a node is in no path after the first one that failed, unless all have failed.
+    pub(super) fn new(own: PublicKey, allow_short: bool) -> Self {
         let (next_offer, pause) = (Time::ZERO, OFFER_PAUSE);
-        Self { own, nodes: Vec::new(), next_offer, pause, is_wanting: true }
+        Self { own, allow_short, nodes: Vec::new(), next_offer, pause, is_wanting: true }
     }
 
     /// True if more nodes are wanted.
@@ -139,27 +144,50 @@ impl Pool {
         self.nodes.len()
     }
 
+    /// Nodes of which paths are built.
+    pub(super) fn choice(&self) -> usize {
+        let is_drawn = |known: &&Pooled| !self.is_tiny() || self.works(known);
+        self.nodes.iter().filter(is_drawn).count()
+    }
+
+    /// True if paths had better be short than with a node that may be dead: in a network of a few nodes
+    /// one that is gone would be in all of them.
+    fn is_tiny(&self) -> bool {
+        self.allow_short && self.nodes.len() < ENOUGH_PATH_NODES
+    }
+
+    fn works(&self, known: &Pooled) -> bool {
+        known.strikes < if self.is_tiny() { 1 } else { MAX_STRIKES }
+    }
+
     /// Takes over those nodes that we do not have, as far as there is place, a random choice of them;
     /// true if there were such.
     pub(super) fn offer(
         &mut self,
         now: Time,
         rng: &mut Rng,
-        nodes: impl Iterator<Item = (PublicKey, Address)>,
+        nodes: impl Iterator<Item = Neighbour>,
     ) -> bool {
         let mut fresh: Vec<Node> = Vec::new();
-        for node in nodes.take(MAX_OFFERED).filter_map(|(key, at)| Node::new(key, &at)) {
+        let fewest = if self.is_tiny() { 0 } else { MAX_STRIKES - 1 };
+        let fit = |it: Neighbour| Some((Node::new(it.key, &it.address)?, it.alive));
+        for (node, alive) in nodes.take(MAX_OFFERED).filter_map(fit) {
             match self.nodes.iter_mut().find(|known| known.node.key == node.key) {
-                Some(known) => known.offered_again(now, node),
+                Some(known) => known.offered_again(now, node, alive, fewest),
                 None if node.key == self.own => {}
                 None => fresh.push(node),
             }
         }
         self.forget_old(now);
+        // Who is offered where another one was is there in its place.
+        self.nodes.retain(|known| {
+            let is_there = |new: &Node| new.endpoint == known.node.endpoint;
+            known.seen == now || !fresh.iter().any(is_there)
+        });
         rng.shuffle(&mut fresh);
         let mut is_new = false;
         for node in fresh {
-            is_new |= self.add(Pooled { node, seen: now, strikes: 0, is_learned: false });
+            is_new |= self.add(Pooled::new(now, node, false));
         }
         self.is_wanting = false;
         if is_new {
@@ -175,7 +203,7 @@ impl Pool {
         let is_known = self.nodes.iter().any(|known| known.node.is_same(&node));
         if !is_known && node.key != self.own {
             self.forget_old(now);
-            self.add(Pooled { node, seen: now, strikes: 0, is_learned: true });
+            self.add(Pooled::new(now, node, true));
         }
     }
 
@@ -212,9 +240,10 @@ impl Pool {
     }
 
     /// A path with these nodes brings no answers.
-    pub(super) fn blame(&mut self, nodes: &[Node]) {
+    pub(super) fn blame(&mut self, now: Time, nodes: &[Node]) {
         for known in self.nodes.iter_mut().filter(|known| nodes.contains(&known.node)) {
             known.strikes = known.strikes.saturating_add(1);
+            known.judged = now;
         }
     }
 
@@ -245,15 +274,17 @@ impl Pool {
             free.retain(of_kind);
         }
         rng.shuffle(&mut free);
+        if self.is_tiny() {
+            self.keep_working(&mut free);
+        }
         free.sort_by_key(|known| known.strikes.min(MAX_STRIKES));
         let mut drawn = vec![None; places.len()];
         // Places that ask for nothing take what the others leave.
         let mut order: Vec<usize> = (0..places.len()).collect();
         order.sort_by_key(|place| places[*place].is_none());
         for place in order {
-            let is_fit = |known: &&Pooled| {
-                known.strikes < MAX_STRIKES && Some(known.node.side()) == places[place]
-            };
+            let is_fit =
+                |known: &&Pooled| self.works(known) && Some(known.node.side()) == places[place];
             let best = free.iter().position(is_fit).or((!free.is_empty()).then_some(0));
             let Some(chosen) = best.map(|best| free.remove(best).node) else { break };
             // A node that moved may have come to where another one is.
@@ -263,13 +294,23 @@ impl Pool {
         drawn.into_iter().flatten().collect()
     }
 
+    /// Leaves those that work; or one alone, so that it is found out which do.
+    fn keep_working(&self, free: &mut Vec<&Pooled>) {
+        if free.iter().any(|known| self.works(known)) {
+            free.retain(|known| self.works(known));
+        } else {
+            free.sort_by_key(|known| known.strikes);
+            free.truncate(1);
+        }
+    }
+
     /// True if [`Pool::draw`] finds working nodes of this kind for both sides, even if one is the relay
     /// and one the destination.
     pub(super) fn has_both_sides(&self, kind: Kind) -> bool {
         [Side::Entry, Side::Exit].into_iter().all(|side| {
             let is_fit = |known: &&Pooled| {
                 let node = &known.node;
-                known.strikes < MAX_STRIKES && node.side() == side && node.kind() == kind
+                self.works(known) && node.side() == side && node.kind() == kind
             };
             self.nodes.iter().filter(is_fit).count() > 2
         })
@@ -277,16 +318,21 @@ impl Pool {
 }
 
 impl Pooled {
-    fn offered_again(&mut self, now: Time, node: Node) {
+    const fn new(now: Time, node: Node, is_learned: bool) -> Self {
+        Self { node, seen: now, strikes: 0, judged: now, is_learned }
+    }
+
+    /// The DHT still knows it; its last sign of life was at `alive`. `fewest` strikes stay.
+    fn offered_again(&mut self, now: Time, node: Node, alive: Time, fewest: u8) {
         self.seen = now;
         self.is_learned = false;
         if self.node.endpoint != node.endpoint {
             self.node = node;
             self.strikes = 0;
         }
-        // What failed a while ago may work again: the DHT still hears of it.
-        if self.strikes >= MAX_STRIKES {
-            self.strikes -= 1;
+        // What failed a while ago may work again: the DHT has heard it since.
+        if self.strikes > fewest && self.judged < alive {
+            (self.strikes, self.judged) = (self.strikes - 1, alive);
         }
     }
 }
@@ -304,9 +350,17 @@ mod tests {
         (PublicKey(key), Address::udp(([198, 18, high, low], 33445).into()))
     }
 
+    fn heard((key, address): (PublicKey, Address)) -> Neighbour {
+        Neighbour { key, address, alive: NOW }
+    }
+
+    fn offered(number: u16) -> Neighbour {
+        heard(node(number))
+    }
+
     fn pool(count: u16) -> (Pool, Rng) {
-        let (mut pool, mut rng) = (Pool::new(node(0).0), Rng::from_seed([1; 32]));
-        pool.offer(NOW, &mut rng, (0..=count).map(node));
+        let (mut pool, mut rng) = (Pool::new(node(0).0, false), Rng::from_seed([1; 32]));
+        pool.offer(NOW, &mut rng, (0..=count).map(offered));
         (pool, rng)
     }
 
@@ -318,10 +372,10 @@ mod tests {
         let highest = pool.nodes.iter().map(|known| known.node.key).max().unwrap();
         assert!(highest > node(300).0, "not just the first ones");
         let before: Vec<_> = pool.nodes.iter().map(|known| known.node).collect();
-        assert!(!pool.offer(NOW, &mut rng, (0..=500).map(node)));
+        assert!(!pool.offer(NOW, &mut rng, (0..=500).map(offered)));
         assert!(pool.nodes.iter().all(|known| before.contains(&known.node)), "it does not churn");
         let later = NOW + PATH_NODE_LIFETIME;
-        assert!(pool.offer(later, &mut rng, (600..604).map(node)));
+        assert!(pool.offer(later, &mut rng, (600..604).map(offered)));
         assert_eq!(pool.nodes.len(), 4, "what is offered no more is forgotten");
     }
 
@@ -335,10 +389,10 @@ mod tests {
             pool.handle_timeout(now);
             assert!(pool.wants_offer());
             wanted += 1;
-            pool.offer(now, &mut rng, (0..=20).map(node));
+            pool.offer(now, &mut rng, (0..=20).map(offered));
         }
         assert!((12..20).contains(&wanted), "{wanted}");
-        assert!(pool.offer(now, &mut rng, (0..=21).map(node)));
+        assert!(pool.offer(now, &mut rng, (0..=21).map(offered)));
         assert_eq!(pool.deadline(), now + OFFER_PAUSE);
     }
 
@@ -357,7 +411,7 @@ mod tests {
         let (mut pool, mut rng) = pool(10);
         let apart = pool.nodes[0].node;
         let bad: Vec<Node> = pool.nodes[1..4].iter().map(|known| known.node).collect();
-        pool.blame(&bad);
+        pool.blame(NOW, &bad);
         for _ in 0..50 {
             let drawn = pool.draw(&mut rng, &[None; 3], &apart, None);
             assert_eq!(drawn.len(), 3);
@@ -369,6 +423,39 @@ mod tests {
         assert!((0..50).any(|_| pool.draw(&mut rng, &[None; 3], &apart, None).contains(&bad[0])));
     }
 
+    #[test]
+    fn where_paths_may_be_short_a_node_that_failed_waits_until_the_dht_hears_it_again() {
+        let (mut pool, mut rng) = (Pool::new(node(0).0, true), Rng::from_seed([1; 32]));
+        pool.offer(NOW, &mut rng, (1..=4).map(offered));
+        let apart = Node::new(node(9).0, &node(9).1).unwrap();
+        let all: Vec<Node> = pool.nodes.iter().map(|known| known.node).collect();
+        let mut draw = |pool: &Pool| pool.draw(&mut rng, &[None; 3], &apart, None);
+        assert_eq!((draw(&pool).len(), pool.choice()), (3, 4));
+        pool.blame(NOW, &all[..2]);
+        assert!(draw(&pool).iter().all(|node| all[2..].contains(node)));
+        assert_eq!((draw(&pool).len(), pool.choice()), (2, 2));
+        pool.blame(NOW, &all[1..]);
+        assert_eq!(draw(&pool).len(), 1, "one alone tells whether it works");
+        pool.praise(&all[3..]);
+        assert_eq!(draw(&pool), all[3..]);
+        let (key, address) = (all[0].key, all[0].address());
+        let mut rng = Rng::from_seed([2; 32]);
+        for (alive, choice) in [(NOW, 1), (NOW + Duration::from_secs(1), 2)] {
+            let heard = Neighbour { key, address, alive };
+            pool.offer(NOW + Duration::from_secs(2), &mut rng, core::iter::once(heard));
+            assert_eq!(pool.choice(), choice);
+        }
+    }
+
+    #[test]
+    fn who_is_offered_where_another_one_was_takes_its_place() {
+        let (mut pool, mut rng) = pool(3);
+        let restarted = Neighbour { key: PublicKey([9; 32]), ..offered(2) };
+        assert!(pool.offer(NOW + Duration::from_secs(1), &mut rng, core::iter::once(restarted)));
+        assert_eq!(pool.len(), 3);
+        assert!(pool.nodes.iter().all(|known| known.node.key != node(2).0));
+    }
+
     /// A node that stands on a side.
     fn sided(number: u16, side: Side) -> (PublicKey, Address) {
         let (mut key, address) = node(number);
@@ -378,9 +465,9 @@ mod tests {
 
     #[test]
     fn each_end_of_a_path_gets_a_node_of_its_side_while_there_is_one_that_works() {
-        let (mut pool, mut rng) = (Pool::new(node(0).0), Rng::from_seed([1; 32]));
+        let (mut pool, mut rng) = (Pool::new(node(0).0, false), Rng::from_seed([1; 32]));
         let entries = (1..=3).map(|number| sided(number, Side::Entry));
-        pool.offer(NOW, &mut rng, entries.chain([sided(4, Side::Exit)]));
+        pool.offer(NOW, &mut rng, entries.chain([sided(4, Side::Exit)]).map(heard));
         let places = [Some(Side::Entry), None, Some(Side::Exit)];
         let apart = Node::new(node(9).0, &node(9).1).unwrap();
         for _ in 0..50 {
@@ -391,10 +478,10 @@ mod tests {
         assert!(!pool.has_both_sides(apart.kind()), "the only exit may be where a path leads to");
         let exit = pool.nodes.iter().find(|known| known.node.side() == Side::Exit);
         let exit = exit.unwrap().node;
-        (0..MAX_STRIKES).for_each(|_| pool.blame(&[exit]));
+        (0..MAX_STRIKES).for_each(|_| pool.blame(NOW, &[exit]));
         let makeshift = pool.draw(&mut rng, &places, &apart, None);
         assert!(makeshift.len() == 3 && !makeshift.contains(&exit));
-        pool.offer(NOW, &mut rng, (5..=6).map(|number| sided(number, Side::Exit)));
+        pool.offer(NOW, &mut rng, (5..=6).map(|number| heard(sided(number, Side::Exit))));
         assert!(!pool.has_both_sides(apart.kind()));
         pool.praise(&[exit]);
         assert!(pool.has_both_sides(apart.kind()));
@@ -404,22 +491,22 @@ mod tests {
     fn a_node_that_moved_to_where_another_one_is_does_not_share_a_path_with_it() {
         let (mut pool, mut rng) = pool(3);
         let moved = (node(1).0, node(2).1);
-        pool.offer(NOW, &mut rng, core::iter::once(moved));
+        pool.offer(NOW, &mut rng, core::iter::once(heard(moved)));
         let apart = Node::new(node(9).0, &node(9).1).unwrap();
         assert_eq!(pool.draw(&mut rng, &[None; 3], &apart, None).len(), 2);
     }
 
     #[test]
     fn two_keys_at_one_endpoint_are_one_node_and_learned_nodes_make_room() {
-        let (mut pool, mut rng) = (Pool::new(node(0).0), Rng::from_seed([1; 32]));
+        let (mut pool, mut rng) = (Pool::new(node(0).0, false), Rng::from_seed([1; 32]));
         for number in 1..100 {
             let (key, address) = node(number);
             pool.learn(NOW, Node::new(key, &address).unwrap());
         }
         assert_eq!(pool.nodes.len(), MAX_PATH_NODES);
-        assert!(pool.offer(NOW, &mut rng, (200..210).map(node)));
+        assert!(pool.offer(NOW, &mut rng, (200..210).map(offered)));
         assert_eq!(pool.nodes.iter().filter(|known| !known.is_learned).count(), 10);
         let twin = (PublicKey([9; 32]), node(200).1);
-        assert!(!pool.offer(NOW, &mut rng, core::iter::once(twin)));
+        assert!(!pool.offer(NOW, &mut rng, core::iter::once(heard(twin))));
     }
 }
