@@ -55,6 +55,9 @@ pub(super) struct Requests {
     gone: u64,
 }
 
+/// Room for so many is kept.
+const IDLE_CAPACITY: usize = 32;
+
 const PLACE_MASK: u64 = MAX_REQUESTS as u64 - 1;
 const _: () = assert!(MAX_REQUESTS.is_power_of_two());
 
@@ -128,6 +131,10 @@ impl Requests {
             self.ring.pop_front();
             self.gone = self.gone.wrapping_add(1);
         }
+        // What a burst needed, a quiet node gives back.
+        if self.ring.capacity() > IDLE_CAPACITY && self.ring.len() <= IDLE_CAPACITY / 2 {
+            self.ring.shrink_to(IDLE_CAPACITY);
+        }
     }
 }
 
@@ -171,10 +178,13 @@ mod tests {
         assert_eq!(first.len(), MAX_REQUESTS);
         let late = Time::ZERO + REQUEST_TIMEOUT;
         assert_eq!(requests.take(late, first[3], &key, &at, Answer::Nodes), None);
-        let second: Vec<_> = (0..40).filter_map(|_| open(&mut requests, late)).collect();
-        assert_eq!(second.len(), 40);
+        assert!(requests.ring.capacity() >= MAX_REQUESTS);
+        open(&mut requests, late);
+        assert!(requests.ring.capacity() <= 2 * IDLE_CAPACITY);
+        let second: Vec<_> = (1..40).filter_map(|_| open(&mut requests, late)).collect();
+        assert_eq!(second.len(), 39);
         assert_eq!(
-            requests.take(late, second[39], &key, &at, Answer::Nodes),
+            requests.take(late, second[38], &key, &at, Answer::Nodes),
             Some(Purpose::Lookup(7))
         );
     }
