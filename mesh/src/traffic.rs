@@ -4,6 +4,12 @@
 //! friends *asks*; a node that serves others *answers* and passes packets on. So the same account says
 //! what a node costs its owner, and whether it does what others need of it.
 
+use crate::wire::announcement::{
+    RETRIEVE_REQUEST, RETRIEVE_RESPONSE, SEARCH_REQUEST, SEARCH_RESPONSE, STORE_REQUEST,
+    STORE_RESPONSE,
+};
+use crate::wire::forwarding::{FORWARD_REPLY, FORWARD_REQUEST, FORWARDING};
+
 /// What a packet is for.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
@@ -28,6 +34,14 @@ pub enum PacketPurpose {
     OnionReturn,
     /// Leaves an onion path at its owner.
     OnionAnswer,
+    /// Asks for a DHT announcement, or asks to keep one: itself, or through a node that forwards it.
+    AnnouncementRequest,
+    /// Answers that.
+    AnnouncementAnswer,
+    /// Goes through nodes that forward it, to the one that is asked or back.
+    Forwarded,
+    /// Comes back to the one that asked, from the first of those nodes.
+    ForwardedAnswer,
     /// Anything else: LAN discovery, bootstrap info, foreign bytes.
     Other,
 }
@@ -36,7 +50,7 @@ use PacketPurpose as P;
 
 impl PacketPurpose {
     /// All purposes, in the order of [`Traffic`]'s counters.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         P::Ping,
         P::PingAnswer,
         P::NodesRequest,
@@ -47,6 +61,10 @@ impl PacketPurpose {
         P::OnionOnward,
         P::OnionReturn,
         P::OnionAnswer,
+        P::AnnouncementRequest,
+        P::AnnouncementAnswer,
+        P::Forwarded,
+        P::ForwardedAnswer,
         P::Other,
     ];
 
@@ -63,6 +81,13 @@ impl PacketPurpose {
             Some(0x81..=0x83 | 0x85 | 0x87) => P::OnionOnward,
             Some(0x8c..=0x8e) => P::OnionReturn,
             Some(0x84 | 0x86 | 0x88) => P::OnionAnswer,
+            Some(&(FORWARD_REQUEST | SEARCH_REQUEST | RETRIEVE_REQUEST | STORE_REQUEST)) => {
+                P::AnnouncementRequest
+            }
+            Some(&(SEARCH_RESPONSE | RETRIEVE_RESPONSE | STORE_RESPONSE)) => P::AnnouncementAnswer,
+            // With nothing to send back it has arrived.
+            Some(&FORWARDING) if datagram.get(1) == Some(&0) => P::ForwardedAnswer,
+            Some(&(FORWARDING | FORWARD_REPLY)) => P::Forwarded,
             _ => P::Other,
         }
     }
@@ -72,7 +97,14 @@ impl PacketPurpose {
     pub const fn is_service(self) -> bool {
         matches!(
             self,
-            P::PingAnswer | P::NodesAnswer | P::OnionOnward | P::OnionReturn | P::OnionAnswer
+            P::PingAnswer
+                | P::NodesAnswer
+                | P::OnionOnward
+                | P::OnionReturn
+                | P::OnionAnswer
+                | P::AnnouncementAnswer
+                | P::Forwarded
+                | P::ForwardedAnswer
         )
     }
 
@@ -80,7 +112,13 @@ impl PacketPurpose {
     const fn is_asking(self) -> bool {
         matches!(
             self,
-            P::Ping | P::NodesRequest | P::OnionRequest | P::OnionOnward | P::OnionReturn
+            P::Ping
+                | P::NodesRequest
+                | P::OnionRequest
+                | P::OnionOnward
+                | P::OnionReturn
+                | P::AnnouncementRequest
+                | P::Forwarded
         )
     }
 }
@@ -167,6 +205,8 @@ fn sum(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Encode;
+    use crate::wire::forwarding::{ForwardReply, Forwarding};
 
     #[test]
     fn every_purpose_has_its_own_counter() {
@@ -194,5 +234,34 @@ mod tests {
         assert_eq!(traffic.asked().packets, traffic.served().packets);
         assert_eq!(traffic.received(PacketPurpose::OnionAnswer).packets, 1);
         assert_eq!(traffic.received(PacketPurpose::Other).packets, 1);
+    }
+
+    #[test]
+    fn announcements_kept_and_packets_forwarded_for_others_are_no_business_of_one_s_own() {
+        let mut traffic = Traffic::default();
+        for kind in [SEARCH_REQUEST, RETRIEVE_REQUEST, STORE_REQUEST, FORWARD_REQUEST] {
+            traffic.count_sent(&[kind; 100]);
+        }
+        assert_eq!(traffic.own(), Count { packets: 4, bytes: 400 });
+        let forwarded = Forwarding { sendback: &[1; 8], data: &[2; 9] }.to_bytes();
+        let arrived = Forwarding { sendback: &[], data: &[2; 9] }.to_bytes();
+        let reply = ForwardReply { sendback: &[1; 8], data: &[2; 9] }.to_bytes();
+        let request = |kind| vec![kind; 10];
+        for (asked, owed) in [
+            (request(SEARCH_REQUEST), request(SEARCH_RESPONSE)),
+            (request(RETRIEVE_REQUEST), request(RETRIEVE_RESPONSE)),
+            (request(STORE_REQUEST), request(STORE_RESPONSE)),
+            (request(FORWARD_REQUEST), forwarded.clone()),
+            (forwarded, reply.clone()),
+            (reply, arrived.clone()),
+        ] {
+            traffic.count_received(&asked);
+            traffic.count_sent(&owed);
+        }
+        // What came of one's own request asks for nothing.
+        traffic.count_received(&arrived);
+        traffic.count_received(&request(STORE_RESPONSE));
+        assert_eq!(traffic.own(), Count { packets: 4, bytes: 400 });
+        assert_eq!((traffic.served().packets, traffic.asked().packets), (6, 6));
     }
 }
