@@ -7,7 +7,7 @@ mod run;
 
 use core::time::Duration;
 use std::alloc::System;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use cap::Cap;
 use toktok_mesh::{Config, KeyPair, Stack};
@@ -42,13 +42,13 @@ fn assert_light(run: &mut Run, victim: NodeIndex) {
 
 #[test]
 fn floods_at_a_provider_leave_its_friends_their_messages() {
-    let _turn = TURN.lock().unwrap();
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut run = Run::new();
     let ((victim, key), (friend, _)) = (run.nodes[5], run.nodes[6]);
     run.command(friend, |stack, now| stack.connect(now, key, None));
     run.pass(Duration::from_secs(5));
     assert!(run.told.up.contains(&(friend, key)));
-    for kind in [Flood::Handshakes, Flood::Announces, Flood::Relays] {
+    for kind in [Flood::Handshakes, Flood::Announces, Flood::Relays, Flood::Stores] {
         let flooder = run.flood(kind, 5, None);
         run.talk(friend, key);
         let answers = run.answers(flooder);
@@ -64,7 +64,7 @@ fn floods_at_a_provider_leave_its_friends_their_messages() {
 
 #[test]
 fn a_flood_of_friend_requests_leaves_a_person_its_friends() {
-    let _turn = TURN.lock().unwrap();
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut run = Run::new();
     let identities = ["alice", "bob"].map(|name| KeyPair::generate(&mut run.rng.child(name)));
     let people: Vec<NodeIndex> = (0..2)
@@ -92,4 +92,28 @@ fn a_flood_of_friend_requests_leaves_a_person_its_friends() {
     let span = FLOOD.as_secs() + 2;
     assert!(run.told.requests <= REQUESTS.0 + REQUESTS.1 * span, "{}", run.told.requests);
     assert_light(&mut run, people[0]);
+}
+
+/// Flooders of each kind fill what a node has room for: the relay's clients, and those not confirmed;
+/// sessions in the making; both stores of announcements; the cache of shared keys. What clients and
+/// peers make grow that have proved themselves, connections through the relay and data on its way, is
+/// not in it.
+#[test]
+fn a_node_that_many_flood_at_once_weighs_a_mebibyte_at_most() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut run = Run::new();
+    let (victim, _) = run.nodes[5];
+    // One address says hello 128 times and then 50 times a second.
+    run.flood(Flood::Relays, 5, None);
+    run.pass(Duration::from_secs(9));
+    for (kind, count) in [(Flood::Handshakes, 3), (Flood::Announces, 4), (Flood::Stores, 2)] {
+        for number in 0..count {
+            run.flood_again(kind, 5, None, number);
+        }
+    }
+    run.pass(FLOOD);
+    let clients = run.stack(victim).relay_client_count();
+    println!("{clients} relay clients");
+    assert_eq!(clients, MAX_CLIENTS);
+    assert_light(&mut run, victim);
 }

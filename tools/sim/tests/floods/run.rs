@@ -113,6 +113,17 @@ impl Run {
     }
 
     pub(crate) fn flood(&mut self, kind: Flood, victim: usize, person: Option<ToxId>) -> NodeIndex {
+        self.flood_again(kind, victim, person, 0)
+    }
+
+    /// As [`Run::flood`], by one more who does the same.
+    pub(crate) fn flood_again(
+        &mut self,
+        kind: Flood,
+        victim: usize,
+        person: Option<ToxId>,
+        number: usize,
+    ) -> NodeIndex {
         let (node, key) = self.nodes[victim];
         let mut at = self.sim.network().address(node.0);
         if kind == Flood::Relays
@@ -121,7 +132,7 @@ impl Run {
             relay.set_port(PORT);
             at = Address::udp(relay);
         }
-        let rng = self.rng.child(&format!("flooder {kind:?} {victim}"));
+        let rng = self.rng.child(&format!("flooder {kind:?} {victim} {number}"));
         let flooder = Flooder::new(kind, Victim { key, at, person }, rng);
         self.start(Flooded::Flooder(Box::new(flooder)))
     }

@@ -4,6 +4,7 @@
 mod onion;
 mod relay;
 mod session;
+mod store;
 
 use core::convert::Infallible;
 use core::time::Duration;
@@ -18,6 +19,7 @@ use toktok_mesh::{
 use self::onion::Onion;
 use self::relay::Relays;
 use self::session::Handshakes;
+use self::store::Stores;
 
 /// How often it rains.
 const TICK: Duration = Duration::from_millis(5);
@@ -33,6 +35,8 @@ pub enum Kind {
     Announces,
     /// Relay connections of fresh keys, with a hello and what confirms it.
     Relays,
+    /// DHT announcements of fresh keys, each with leave.
+    Stores,
     /// Friend requests in right boxes, to a node where the person is announced.
     FriendRequests,
 }
@@ -62,6 +66,7 @@ pub struct Flooder {
     handshakes: Handshakes,
     onion: Onion,
     relays: Relays,
+    stores: Stores,
     answers: u64,
 }
 
@@ -78,12 +83,13 @@ impl Flooder {
             handshakes: Handshakes::default(),
             onion,
             relays: Relays::default(),
+            stores: Stores::default(),
             answers: 0,
         }
     }
 
-    /// What came of it: cookies that were spent, announcements that were answered, clients that were
-    /// confirmed, requests that were sent.
+    /// What came of it: cookies that were spent, announcements that were answered or stored, clients that
+    /// were confirmed, requests that were sent.
     pub const fn answers(&self) -> u64 {
         self.answers
     }
@@ -98,6 +104,7 @@ impl Flooder {
                 Kind::Handshakes => self.ask_cookie(),
                 Kind::Announces => self.announce_anew(),
                 Kind::Relays => self.connect(),
+                Kind::Stores => self.ask_to_store(),
                 Kind::FriendRequests => self.befriend(),
             }
         }
@@ -124,6 +131,7 @@ impl Machine for Flooded {
             Self::Flooder(flooder) => match datagram.first() {
                 Some(0x19) => flooder.handshake(datagram),
                 Some(0x8c) => flooder.take_answer(datagram),
+                Some(0x94) => flooder.store(datagram),
                 _ => {}
             },
         }

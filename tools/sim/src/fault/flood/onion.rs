@@ -17,7 +17,7 @@ const TRIES_A_KEY: u64 = 200;
 #[derive(Debug)]
 pub(super) struct Onion {
     /// The key that asks where the person is, or announces itself.
-    asker: KeyPair,
+    pub(super) asker: KeyPair,
     /// The person's, to which requests are sealed.
     data_key: Option<PublicKey>,
 }
