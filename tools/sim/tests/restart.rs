@@ -1,6 +1,7 @@
 //! Nodes that start again, and who looks for them: in very small networks everybody was a neighbour of
 //! the one that is gone, so that what is left of it is in everybody's way.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+#![expect(clippy::print_stdout, reason = "it tells what was measured")]
 
 use core::time::Duration;
 

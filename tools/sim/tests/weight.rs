@@ -1,9 +1,11 @@
 //! What a node weighs on the heap: 64 KiB at most while it is idle, in a small network or after others and
 //! itself have looked for many nodes.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+#![expect(clippy::print_stdout, reason = "it tells what was measured")]
 
 use core::time::Duration;
 use std::alloc::System;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use cap::Cap;
 use toktok_sim::scenario::Summary;
@@ -24,7 +26,7 @@ static TURN: Mutex<()> = Mutex::new(());
 
 /// What the nodes of such a network weigh in the end.
 fn weigh(nodes: usize, span: u64, lookups: usize) -> Summary {
-    let _turn = TURN.lock().unwrap();
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let plan = Plan { nodes, span: Duration::from_secs(span), lookups, ..Plan::default() };
     let mut weight = None;
     let look = |sim: &mut mesh::MeshSim| weight = Some(weigh_all(sim, allocated));

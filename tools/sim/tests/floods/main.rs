@@ -2,6 +2,7 @@
 //! limits, and friends' messages go through. Computing takes no time here, so this counts;
 //! `integration-tests/tests/floods` measures.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on stops")]
+#![expect(clippy::print_stdout, reason = "it tells what was measured")]
 
 mod run;
 
