@@ -122,6 +122,11 @@ impl Routes {
         self.0.iter().position(is_to).and_then(id_at)
     }
 
+    /// How many connections are numbered.
+    pub(super) fn count(&self) -> usize {
+        self.0.iter().flatten().count()
+    }
+
     /// Numbers a connection to `peer`; `None` if all numbers are taken.
     pub(super) fn add(&mut self, peer: PublicKey) -> Option<ConnectionId> {
         let free = self.0.iter().position(Option::is_none).unwrap_or(self.0.len());
@@ -131,7 +136,11 @@ impl Routes {
         let route = Some(Route { peer, far_end: None });
         match self.0.get_mut(free) {
             Some(place) => *place = route,
-            None => self.0.push(route),
+            None => {
+                // All clients together have many: no more room than is needed.
+                self.0.reserve_exact(1);
+                self.0.push(route);
+            }
         }
         id_at(free)
     }

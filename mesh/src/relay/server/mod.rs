@@ -4,7 +4,8 @@
 //! A client says hello under this node's DHT key, and counts as confirmed with its first frame. One key
 //! has one connection: a newer one replaces it. Whoever breaks the protocol is disconnected, as by
 //! c-toxcore. Everything that a stranger can make grow has a limit: connections that are not confirmed
-//! ([`MAX_UNCONFIRMED`], the oldest gives way), clients ([`MAX_CLIENTS`]), what one that reads slowly
+//! ([`MAX_UNCONFIRMED`], the oldest gives way), clients ([`MAX_CLIENTS`]), their connections
+//! ([`MAX_ROUTES_TOTAL`]), what one that reads slowly
 //! lets wait ([`MAX_UNSENT`](super::pipe::MAX_UNSENT)) and all of them together ([`MAX_UNSENT_TOTAL`]).
 //!
 //! What the server does not do itself it hands up: onion requests and forward requests come out as
@@ -37,6 +38,10 @@ use crate::wire::{Address, Decode, Nonce, PublicKey, Rng, Time};
 pub(crate) const MAX_UNCONFIRMED: usize = 256;
 /// Most confirmed clients: with the unconfirmed ones, as many streams as the driver accepts.
 pub(crate) const MAX_CLIENTS: usize = 512;
+/// Numbered connections of all clients together, beyond which …
+pub(crate) const MAX_ROUTES_TOTAL: usize = 4096;
+/// … a client gets no more than this: half a MiB is the most that they take.
+pub(crate) const MIN_ROUTES: usize = 8;
 /// Bytes that wait for all slow readers together, beyond which no reader may be slow.
 pub(crate) const MAX_UNSENT_TOTAL: usize = 4 << 20;
 /// What may wait for one client even then.
@@ -95,6 +100,8 @@ pub(crate) struct Server {
     doomed: Vec<u64>,
     /// What waits for all clients, in bytes.
     unsent: usize,
+    /// Numbered connections of all clients.
+    routes: usize,
     events: VecDeque<ServerEvent>,
 }
 
@@ -111,6 +118,7 @@ impl Server {
             timers: BTreeSet::new(),
             doomed: Vec::new(),
             unsent: 0,
+            routes: 0,
             events: VecDeque::new(),
         }
     }
@@ -363,6 +371,7 @@ impl Server {
         self.unconfirmed.remove(&number);
         let Phase::Open(open) = link.phase else { return };
         self.unsent -= open.pipe.unsent();
+        self.routes -= open.routes.count();
         if self.by_key.get(&open.key) == Some(&number) {
             self.by_key.remove(&open.key);
         }

@@ -1,7 +1,7 @@
 //! What clients' packets do: connections between two of them, out-of-band messages, requests.
 
 use super::link::FarEnd;
-use super::{ClientId, Server, ServerEvent};
+use super::{ClientId, MAX_ROUTES_TOTAL, MIN_ROUTES, Server, ServerEvent};
 use crate::drops::DropReason;
 use crate::outbox::Context;
 use crate::relay::PING_INTERVAL;
@@ -58,14 +58,17 @@ impl Server {
 
     /// A client wants to be connected to `peer`; it is as soon as `peer` wants it too.
     fn handle_routing(&mut self, cx: &mut Context<'_>, number: u64, peer: PublicKey) -> Handled {
+        let is_full = self.routes >= MAX_ROUTES_TOTAL;
         let open = self.open_link(number).ok_or(DropReason::NoSession)?;
         let own_key = open.key;
         let known = open.routes.find(&peer);
         let connection = match known {
             Some(id) => Some(id),
             None if peer == own_key => None,
+            None if is_full && open.routes.count() >= MIN_ROUTES => None,
             None => open.routes.add(peer),
         };
+        self.routes += usize::from(connection.is_some() && known.is_none());
         self.send(cx, number, &RelayPacket::RoutingResponse { connection, key: peer });
         if let Some(id) = connection
             && known.is_none()
@@ -106,7 +109,9 @@ impl Server {
         connection: ConnectionId,
     ) -> Handled {
         let open = self.open_link(number).ok_or(DropReason::NoSession)?;
-        if let Some(far_end) = open.routes.remove(connection).ok_or(DropReason::Unsolicited)? {
+        let removed = open.routes.remove(connection).ok_or(DropReason::Unsolicited)?;
+        self.routes -= 1;
+        if let Some(far_end) = removed {
             self.unlink(cx, far_end);
         }
         Ok(())

@@ -350,6 +350,38 @@ fn onion_and_forward_requests_go_up_and_their_answers_down() {
     assert!(!hand.closed && stage.nodes[0].server.poll_event().is_none());
 }
 
+/// Asks to be connected to so many that are not there; how many numbers it gets.
+fn ask_for_many(stage: &mut Stage, hand: &mut Hand, count: u8) -> usize {
+    let mut got = 0;
+    for number in 0..count {
+        hand.say(stage, &RelayPacket::RoutingRequest { key: PublicKey([number; 32]) });
+        let heard = hand.hear(stage);
+        got += heard.iter().filter(|packet| packet.contains("Some(")).count();
+    }
+    got
+}
+
+#[test]
+fn all_clients_share_one_bound_of_connections_and_each_gets_a_few() {
+    let mut stage = Stage::new(1, 1);
+    let mut hands: Vec<Hand> =
+        (1..=18).map(|number| Hand::connect(&mut stage, &pair(number))).collect();
+    let got: Vec<usize> =
+        hands.iter_mut().map(|hand| ask_for_many(&mut stage, hand, 240)).collect();
+    assert_eq!(got[..17], [240; 17]);
+    let left = MAX_ROUTES_TOTAL - 17 * 240;
+    assert_eq!(got[17], left);
+    assert!(left >= MIN_ROUTES);
+    let mut late = Hand::connect(&mut stage, &pair(19));
+    assert_eq!(ask_for_many(&mut stage, &mut late, 20), MIN_ROUTES);
+    // Who goes makes room.
+    stage.tell(0, hands[0].stream, StreamEvent::Closed);
+    assert_eq!(ask_for_many(&mut stage, &mut late, 60), 60);
+    let gone = RelayPacket::Disconnected { connection: id(16) };
+    late.say(&mut stage, &gone);
+    assert_eq!(stage.nodes[0].server.routes, MAX_ROUTES_TOTAL - 240 + 60 - 1);
+}
+
 #[test]
 fn the_limits_hold_together() {
     // Streams that the driver accepts, and bytes that may wait for clients.
