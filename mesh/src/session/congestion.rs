@@ -1,12 +1,14 @@
 //! How many packets may be on the way: slow start, then growth in proportion to the window, and a cut
 //! when a round trip loses more than a little. Integers only.
 //!
-//! Loss below the tolerance is taken for a bad link, not for a full queue (as BBR does): a window that
-//! one loss in a hundred keeps small would stall on every radio link. Growth in proportion (Scalable
+//! Loss below the tolerance is taken for a bad link, not for a full queue (as BBR does), and so is what
+//! the path loses however little is sent, while no queue is seen: a window that one loss in twenty keeps
+//! small would stall on every radio link. Growth in proportion (Scalable
 //! TCP) fills a long path again in tens of round trips instead of thousands.
 
 use core::time::Duration;
 
+use super::loss::LossFloor;
 use super::round_trip::RoundTrip;
 
 /// Packets at once before anything is known of the path.
@@ -36,6 +38,7 @@ pub(crate) struct Congestion {
     acknowledged: u64,
     lost: u64,
     least: Option<Duration>,
+    floor: LossFloor,
 }
 
 impl Default for Congestion {
@@ -47,6 +50,7 @@ impl Default for Congestion {
             acknowledged: 0,
             lost: 0,
             least: None,
+            floor: LossFloor::default(),
         }
     }
 }
@@ -113,7 +117,9 @@ impl Congestion {
         }
         let least = self.least.take().unwrap_or_default();
         let queued = least > path.least() + path.least() / 2 + QUEUE_DELAY;
-        if self.lost > TOLERATED_LOSSES + total / LOSS_DIVISOR {
+        let usual = if queued { 0 } else { self.floor.tolerated(total) };
+        self.floor.note(total, self.lost);
+        if self.lost > TOLERATED_LOSSES + total / LOSS_DIVISOR + usual {
             self.window = (self.window / 10 * 7).max(MIN_WINDOW);
             self.threshold = self.window;
         } else if queued {

@@ -361,6 +361,7 @@ impl Link {
             self.send.probe();
             if self.probes == COLLAPSE_AFTER {
                 self.congestion.collapse();
+                self.send.lose_all();
             }
         }
         now.since(self.last_heard) < SESSION_TIMEOUT

@@ -8,9 +8,12 @@
 mod commands;
 mod congestion;
 mod cookie;
+#[cfg(test)]
+mod flow_tests;
 mod handshake;
 mod incoming;
 mod link;
+mod loss;
 #[cfg(test)]
 mod migration_tests;
 mod packets;

@@ -257,6 +257,18 @@ impl SendBuffer {
         }
     }
 
+    /// Gives up all packets on the way: they are sent again in their order, as the window allows.
+    pub(crate) fn lose_all(&mut self) {
+        self.in_flight = 0;
+        self.lost.clear();
+        for (index, sent) in (0..).zip(&mut self.ring) {
+            if let Some(sent) = sent {
+                sent.lost = true;
+                self.lost.push_back(self.first.wrapping_add(index));
+            }
+        }
+    }
+
     fn acknowledge(&mut self, now: Time, index: usize, result: &mut Acknowledged) {
         let Some(sent) = self.ring.get_mut(index).and_then(Option::take) else { return };
         if !sent.lost {
@@ -372,6 +384,20 @@ mod tests {
         let nothing = PacketRequest { distances: &[] };
         assert_eq!(buffer.handle_request(at(300), second, nothing, &path).lost, 254);
         assert_eq!(buffer.in_flight(), 0);
+    }
+
+    #[test]
+    fn what_is_given_up_all_at_once_is_sent_again_in_order() {
+        let mut buffer = buffer(5);
+        let request = PacketRequest { distances: &[3] };
+        let start = buffer.first();
+        buffer.handle_request(NOW + Duration::from_secs(1), start, request, &RoundTrip::default());
+        buffer.probe();
+        buffer.lose_all();
+        assert_eq!(buffer.in_flight(), 0);
+        let again = core::iter::from_fn(|| buffer.resend(NOW).map(|(number, _)| number));
+        assert_eq!(again.collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(buffer.in_flight(), 3);
     }
 
     #[test]
