@@ -29,10 +29,12 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The workspace's folder: the parent of this crate's.
+/// The workspace's folder: the parent of this crate's, as cargo tells it at run time. A program from a
+/// target folder that several clones share may have been compiled in another one.
 pub(crate) fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own).to_path_buf()
+    let own = std::env::var_os("CARGO_MANIFEST_DIR");
+    let own = own.map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    own.parent().map(Path::to_path_buf).unwrap_or(own)
 }
 
 /// A cargo command that runs in the workspace's folder.
