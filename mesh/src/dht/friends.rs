@@ -8,7 +8,7 @@ use super::friend::Friend;
 use super::requests::Purpose;
 use super::{Dht, DhtEvent, is_reachable, packets};
 use crate::drops::DropReason;
-use crate::nat::{ENOUGH_ROUTES, Step};
+use crate::nat::{ENOUGH_REPORTS, Step};
 use crate::outbox::Context;
 use crate::wire::nat::NatPing;
 use crate::wire::{Address, PublicKey, Time};
@@ -76,7 +76,7 @@ impl Dht {
             Some(address) => vec![address],
             None => friend.routes(cx.now),
         };
-        let enough = friend.witnesses(cx.now).min(ENOUGH_ROUTES);
+        let enough = friend.witnesses(cx.now).min(ENOUGH_REPORTS);
         if routes.is_empty() || routes.len() < enough && friend.address(cx.now).is_none() {
             return 0;
         }

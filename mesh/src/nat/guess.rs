@@ -4,13 +4,17 @@
 //! Beyond c-toxcore we try those above the highest one that was seen: a NAT that gives one port after
 //! the other has given the friend its port for us there.
 
-use super::config::{FIRST_PORT, MAX_PORTS, NORMAL_TRIES, PHASE};
+use super::config::{
+    ABOVE_PORTS, ABOVE_STEP, FIRST_PORT, MAX_PINGS, MAX_PORTS, NEAR_PORTS, NORMAL_TRIES, PHASE,
+};
 
 /// How far the guessing has come.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Guess {
     tries: u32,
     near: u32,
+    /// The highest port that was reported, and how far above it the guessing has come.
+    highest: u16,
     above: u32,
     upward: u32,
 }
@@ -26,21 +30,21 @@ impl Guess {
             [first, ..] if is_one => ports.push(*first),
             _ => {
                 let highest = reported.iter().copied().max().unwrap_or_default();
-                if self.tries.is_multiple_of(PHASE) {
-                    self.above = 0;
+                if self.tries.is_multiple_of(PHASE) || highest != self.highest {
+                    (self.above, self.highest) = (0, highest);
                 }
-                let steps = window(&mut self.above, MAX_PORTS);
+                let steps = window(&mut self.above, ABOVE_PORTS, ABOVE_STEP);
                 ports.extend(steps.map(|step| above(highest, step)));
                 if !goes_upward {
-                    let steps = window(&mut self.near, MAX_PORTS);
+                    let steps = window(&mut self.near, NEAR_PORTS, NEAR_PORTS);
                     ports.extend(steps.map(|step| neighbour(reported, step)));
                 }
             }
         }
         if goes_upward {
-            // The windows overlap by half: the port may have moved on meanwhile.
-            let steps = window(&mut self.upward, MAX_PORTS / 2);
-            let steps = steps.start..steps.start.saturating_add(u32::from(MAX_PORTS));
+            let room = MAX_PINGS.saturating_sub(ports.len() as u16).min(MAX_PORTS);
+            // The port may have moved on meanwhile.
+            let steps = window(&mut self.upward, room, room / 2);
             ports.extend(steps.map(|step| FIRST_PORT.wrapping_add(step as u16)));
         }
         self.tries = self.tries.saturating_add(1);
@@ -51,10 +55,10 @@ impl Guess {
     }
 }
 
-/// The next so many steps from `from` on, which moves behind them.
-fn window(from: &mut u32, count: u16) -> core::ops::Range<u32> {
+/// The next so many steps from `from` on, which moves by `step`.
+fn window(from: &mut u32, count: u16, step: u16) -> core::ops::Range<u32> {
     let steps = *from..from.saturating_add(u32::from(count));
-    *from = steps.end;
+    *from = from.saturating_add(u32::from(step));
     steps
 }
 
@@ -94,11 +98,16 @@ mod tests {
     #[test]
     fn several_ports_are_tried_with_their_neighbours_and_those_above_ever_further_away() {
         let mut guess = Guess::default();
-        let expected = [(89..112).collect::<Vec<u16>>(), (189..249).collect()].concat();
-        assert_eq!(guess.volley(&[100, 200]), expected);
+        let first = guess.volley(&[100, 200]);
+        let near: Vec<u16> = (93..108).chain(193..208).collect();
+        let above: Vec<u16> = (201..265).collect();
+        assert!(first.iter().all(|port| near.contains(port) || above.contains(port)));
+        assert!(near.iter().chain(&above).all(|port| first.contains(port)));
         let second = guess.volley(&[100, 200]);
-        assert_eq!((second[0], second[11], second.len()), (77, 88, 96));
-        assert_eq!(second[48..], (249..297).collect::<Vec<u16>>());
+        assert!((241..305).all(|port| second.contains(&port)), "40 higher");
+        assert!(second.contains(&92) && !second.contains(&93));
+        let third = guess.volley(&[100, 400]);
+        assert!((401..465).all(|port| third.contains(&port)), "from the new highest on");
     }
 
     #[test]

@@ -8,19 +8,20 @@
 //! ports. [`Punching::deadline`] says when to ask again.
 //!
 //! What keeps it from being an amplifier: nothing is punched unless the friend itself, whose key opens
-//! the box, answered a NAT ping and sent one of its own in the last seconds, and half of its nodes name
+//! the box, answered a NAT ping and sent one of its own in the last seconds, and two of its nodes name
 //! that address. `config` bounds the rest.
 
 mod config;
 mod guess;
 
 use core::net::IpAddr;
+use std::collections::VecDeque;
 
-pub(crate) use self::config::ENOUGH_ROUTES;
+pub(crate) use self::config::ENOUGH_REPORTS;
 use self::config::{
-    COUNTER_PAUSE, COUNTER_PORTS, COUNTER_STEP, ECHO_INTERVAL, ENOUGH_REPORTS, FAST_PINGS,
-    FAST_VOLLEYS, HEARD_LIMIT, MAX_ANSWERS, MAX_VOLLEYS, PHASE, PUNCH_INTERVAL, PUNCH_RESET,
-    SLOW_INTERVAL, VOLLEY_TIMEOUT,
+    COUNTER_ANSWERS, COUNTER_PAUSE, COUNTER_PORTS, COUNTER_STEP, ECHO_INTERVAL, FAST_PINGS,
+    FAST_VOLLEYS, HEARD_LIMIT, MAX_ANSWERS, MAX_HEARD, MAX_SPENT, MAX_VOLLEYS, PHASE,
+    PUNCH_INTERVAL, PUNCH_RESET, SLOW_INTERVAL, VOLLEY_TIMEOUT,
 };
 use self::guess::{Guess, above};
 use crate::wire::{Address, Rng, Time};
@@ -44,7 +45,7 @@ pub(crate) struct Situation {
 }
 
 impl Situation {
-    /// Reports that count as enough: half of the nodes that there are.
+    /// Reports that count as enough.
     fn enough(&self) -> usize {
         self.witnesses.div_ceil(2).clamp(1, ENOUGH_REPORTS)
     }
@@ -64,13 +65,13 @@ impl Situation {
 }
 
 /// Pings of the friend's with one id that came from several ports: it sends to all ports that we may
-/// have, its NAT gives it another one for each, and ours lets them in. The highest is the latest.
+/// have, its NAT gives it another one for each, and ours lets them in.
 #[derive(Debug)]
 struct Incoming {
     id: u64,
     ip: IpAddr,
-    highest: u16,
-    ports: u8,
+    /// As they came, at most [`MAX_HEARD`].
+    ports: Vec<u16>,
     last: Time,
 }
 
@@ -103,6 +104,10 @@ pub(crate) struct Punching {
     incoming: Option<Incoming>,
     /// Volleys of the friend's that came from several ports.
     heard_volleys: u32,
+    /// When the last countervolley went out.
+    countered: Option<Time>,
+    /// Ports that countervolleys went to.
+    spent: VecDeque<u16>,
     next_poll: Time,
 }
 
@@ -122,6 +127,8 @@ impl Punching {
             volleys: Vec::new(),
             incoming: None,
             heard_volleys: 0,
+            countered: None,
+            spent: VecDeque::new(),
             next_poll: Time::MAX,
         }
     }
@@ -148,12 +155,15 @@ impl Punching {
         let Some(from) = from.as_udp() else { return true };
         let (ip, port) = (from.ip(), from.port());
         let known = self.incoming.take_if(|known| known.id == id && known.ip == ip);
-        let known = known.unwrap_or(Incoming { id, ip, highest: 0, ports: 0, last: now });
-        let ports = known.ports.saturating_add(u8::from(known.highest != port));
-        self.heard_volleys += u32::from(ports > MAX_ANSWERS && known.ports == MAX_ANSWERS);
-        let highest = known.highest.max(port);
-        self.incoming = Some(Incoming { highest, ports, last: now, ..known });
-        ports <= MAX_ANSWERS || self.answers_all()
+        let mut incoming = known.unwrap_or(Incoming { id, ip, ports: Vec::new(), last: now });
+        incoming.last = now;
+        if !incoming.ports.contains(&port) && incoming.ports.len() < MAX_HEARD {
+            incoming.ports.push(port);
+            self.heard_volleys += u32::from(incoming.ports.len() == MAX_ANSWERS + 1);
+        }
+        let is_one_of_few = incoming.ports.len() <= MAX_ANSWERS;
+        self.incoming = Some(incoming);
+        is_one_of_few || self.answers_all()
     }
 
     /// Which of the two phases it is in; see [`PHASE`].
@@ -163,18 +173,35 @@ impl Punching {
 
     /// When the countervolley is due, if there is a reason for one.
     fn counter_due(&self) -> Option<Time> {
-        let incoming = self.incoming.as_ref().filter(|incoming| incoming.ports > MAX_ANSWERS)?;
+        let incoming =
+            self.incoming.as_ref().filter(|incoming| incoming.ports.len() > MAX_ANSWERS)?;
         (!self.answers_all()).then(|| incoming.last + COUNTER_PAUSE)
     }
 
-    /// Pings to the ports that the friend's NAT gave it after the last one that we heard it from: it
-    /// let us in there if we leave from a port that the friend guessed.
+    /// Pings to the ports that the friend's NAT gave it after the last ones that we heard it from: it
+    /// let us in there if we leave from a port that the friend guessed. Then to those themselves: it
+    /// let us in there if we have one port for all of its.
     fn counter(&mut self, now: Time, rng: &mut Rng) -> Option<Step> {
-        let Incoming { ip, highest, .. } = self.incoming.take()?;
-        let ports = (0..COUNTER_PORTS).map(|step| above(highest, COUNTER_STEP * step));
-        let to = ports.map(|port| Address::udp((ip, port).into())).collect();
-        // We are open to the friend: guesses of ours would only move the port that it looks for.
-        (self.last_volley, self.is_agreed) = (Some(now), false);
+        let Incoming { ip, ports: heard, .. } = self.incoming.take()?;
+        // The last is the nearest to our next port, unless some came out of order.
+        let (last, highest) = (*heard.last()?, *heard.iter().max()?);
+        let mut ports = Vec::new();
+        for end in [Some(last), (highest != last).then_some(highest)].into_iter().flatten() {
+            for step in 0..COUNTER_PORTS {
+                let is_new = |port: &u16| {
+                    ![&heard, &ports].iter().any(|known| known.contains(port))
+                        && !self.spent.contains(port)
+                };
+                let step = COUNTER_STEP * step;
+                let mut either = (step..step + COUNTER_STEP).map(|step| above(end, step.into()));
+                ports.extend(either.find(is_new));
+            }
+        }
+        self.spent.extend(&ports);
+        self.spent.drain(..self.spent.len().saturating_sub(MAX_SPENT));
+        ports.extend(heard.iter().rev().take(COUNTER_ANSWERS));
+        let to = ports.into_iter().map(|port| Address::udp((ip, port).into())).collect();
+        (self.countered, self.last_volley, self.is_agreed) = (Some(now), Some(now), false);
         Some(self.fire(now, to, rng))
     }
 
@@ -235,7 +262,9 @@ impl Punching {
         let heard = self.heard.filter(|heard| now <= *heard + HEARD_LIMIT);
         let _ = heard.filter(|_| self.is_agreed)?;
         let Some(last) = self.last_volley else { return Some(Time::ZERO) };
-        Some(last + if self.rounds < FAST_VOLLEYS { PUNCH_INTERVAL } else { SLOW_INTERVAL })
+        let due = last + if self.rounds < FAST_VOLLEYS { PUNCH_INTERVAL } else { SLOW_INTERVAL };
+        // We are open to the friend: guesses of ours would only move the port that it looks for.
+        Some(self.countered.map_or(due, |at| due.max(at + HEARD_LIMIT)))
     }
 
     fn punch(&mut self, now: Time, ip: IpAddr, reported: &[u16], rng: &mut Rng) -> Step {
@@ -270,33 +299,73 @@ mod tests {
         Address::udp(([198, 18, 0, 1], port).into())
     }
 
+    /// All volleys that go out now.
+    fn volleys(punching: &mut Punching, at: Time, rng: &mut Rng) -> Vec<(u64, Vec<Address>)> {
+        let situation = Situation { reports: vec![from(1), from(2)], witnesses: 8 };
+        let steps = core::iter::from_fn(|| punching.poll(at, &situation, rng));
+        steps
+            .filter_map(|step| match step {
+                Step::Punch(id, to) => Some((id, to)),
+                Step::Ask(_) => None,
+            })
+            .collect()
+    }
+
+    fn ports(of: &[Address]) -> Vec<u16> {
+        of.iter().filter_map(|address| Some(address.as_udp()?.port())).collect()
+    }
+
     #[test]
-    fn a_volley_from_many_ports_is_answered_twice_and_countered_above_the_highest() {
+    fn a_volley_from_many_ports_is_answered_twice_and_countered_where_the_next_ports_are() {
         let (mut rng, start) = (Rng::from_seed([1; 32]), Time::from_secs(10));
         let mut punching = Punching::new(&mut rng);
-        let answered: Vec<bool> =
-            (100..110).map(|port| punching.handle_ping(start, 7, &from(port))).collect();
-        assert_eq!(answered.iter().filter(|answered| **answered).count(), usize::from(MAX_ANSWERS));
-        let reports = vec![from(1), from(2), from(3), from(4)];
-        let situation = Situation { reports, witnesses: 8 };
-        let countered = |punching: &mut Punching, at: Time, rng: &mut Rng| {
-            let steps = core::iter::from_fn(|| punching.poll(at, &situation, rng));
-            steps
-                .filter_map(|step| match step {
-                    Step::Punch(id, to) => Some((id, to)),
-                    Step::Ask(_) => None,
-                })
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(countered(&mut punching, start, &mut rng), [], "more may come");
+        let hear =
+            |punching: &mut Punching, at, id, port| punching.handle_ping(at, id, &from(port));
+        let answered = (100..110).filter(|port| hear(&mut punching, start, 7, *port)).count();
+        assert_eq!(answered, MAX_ANSWERS);
+        assert_eq!(volleys(&mut punching, start, &mut rng), [], "more may come");
         let later = start + COUNTER_PAUSE;
         assert!(punching.deadline() <= later);
-        let volleys = countered(&mut punching, later, &mut rng);
-        let (id, to) = &volleys[0];
-        assert_eq!((volleys.len(), to.len()), (1, COUNTER_PORTS as usize));
-        assert_eq!((to[0], to[1]), (from(110), from(112)));
+        let sent = volleys(&mut punching, later, &mut rng);
+        let [(id, to)] = &sent[..] else { panic!("one volley, not {sent:?}") };
+        let above: Vec<u16> = (0..COUNTER_PORTS).map(|step| 110 + COUNTER_STEP * step).collect();
+        assert_eq!(ports(to), [above, (102..110).rev().collect()].concat());
         assert!(punching.handle_answer(later, *id, &from(112)));
-        assert_eq!(countered(&mut punching, later, &mut rng), [], "once a volley");
+        assert_eq!(volleys(&mut punching, later, &mut rng), [], "once a volley");
+
+        // Ports that it has sent to are of no use any more; some pings come out of order.
+        for port in [101, 100, 153, 103] {
+            hear(&mut punching, later, 8, port);
+        }
+        let sent = volleys(&mut punching, later + COUNTER_PAUSE, &mut rng);
+        let to = ports(&sent[0].1);
+        assert_eq!(to[..4], [104, 106, 108, 111], "after the last");
+        assert_eq!(to[12..14], [154, 156], "after the highest");
+        assert_eq!(to[to.len() - 4..], [103, 153, 100, 101]);
+        assert!(to.iter().all(|port| to.iter().filter(|other| *other == port).count() == 1));
+    }
+
+    #[test]
+    fn whoever_counters_fires_no_volleys_of_its_own() {
+        let (mut rng, start) = (Rng::from_seed([1; 32]), Time::from_secs(10));
+        let mut punching = Punching::new(&mut rng);
+        let agree = |punching: &mut Punching, at, rng: &mut Rng| {
+            let id = punching.ping_id;
+            (punching.last_ping, punching.heard) = (Some(at), Some(at));
+            assert!(punching.handle_response(id, rng));
+        };
+        agree(&mut punching, start, &mut rng);
+        assert_eq!(volleys(&mut punching, start, &mut rng).len(), 1);
+        for port in 100..110 {
+            punching.handle_ping(start, 7, &from(port));
+        }
+        let countered = start + COUNTER_PAUSE;
+        assert_eq!(volleys(&mut punching, countered, &mut rng).len(), 1);
+        let due = countered + HEARD_LIMIT;
+        agree(&mut punching, due, &mut rng);
+        let early = countered + PUNCH_INTERVAL;
+        assert_eq!(volleys(&mut punching, early, &mut rng), [], "it would move its own port");
+        assert_eq!(volleys(&mut punching, due, &mut rng).len(), 1);
     }
 
     #[test]

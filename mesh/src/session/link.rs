@@ -28,9 +28,10 @@ const COLLAPSE_AFTER: u32 = 3;
 const STALLED_AFTER: u32 = 2;
 /// Bytes that a packet which tries a way says of missing packets.
 const MAX_ATTEMPT: usize = 32;
-/// A session that sent nothing for so long says that it is there, so that NATs keep their mapping and
-/// the peer its patience (c-toxcore's friend connections: 8 s).
-const KEEPALIVE: Duration = Duration::from_secs(8);
+/// A session that sent nothing for so long says that it is there, so that NATs keep their mapping, and
+/// the peer its patience and the direct way, which is open for 8 s (c-toxcore's friend connections say
+/// so every 8 s, but its sessions send something every second).
+const KEEPALIVE: Duration = Duration::from_secs(6);
 
 /// What a received packet contained.
 #[derive(Debug)]

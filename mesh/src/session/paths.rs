@@ -21,6 +21,9 @@ const MAX_MOVES: u8 = 3;
 /// … in a time of this is not followed until that is over: two NATs that map by the remote endpoint
 /// give each answer a new port, and all of them lead to the peer.
 const MOVES_INTERVAL: Duration = Duration::from_secs(10);
+/// A peer whose newest packet came through a relay is taken to use it after so long without a newer
+/// one that came directly: a copy of a sign of life may have come first.
+const RELAY_GRACE: Duration = Duration::from_secs(1);
 /// A direct way that is heard but does not carry is not used for so long …
 const FIRST_DOUBT: Duration = Duration::from_secs(8);
 /// … and then for twice as long, up to this.
@@ -40,8 +43,9 @@ pub(super) struct Paths {
     moved: Time,
     /// A relay leads to the peer.
     relayed: bool,
-    /// The newest packet came through a relay: the peer does not hear this side directly.
-    peer_relays: bool,
+    /// Since when the newest packets come through a relay: perhaps the peer does not hear this side
+    /// directly.
+    peer_relays: Option<Time>,
     /// When something was sent directly to find out.
     attempted: Option<Time>,
     /// Until then the direct way is not used, though the peer is heard there.
@@ -60,7 +64,7 @@ impl Paths {
             moves: 0,
             moved: Time::ZERO,
             relayed,
-            peer_relays: false,
+            peer_relays: None,
             attempted: None,
             doubted_until: Time::ZERO,
             doubt: FIRST_DOUBT,
@@ -87,7 +91,8 @@ impl Paths {
 
     /// True if packets go directly.
     pub(super) fn is_direct(&self, now: Time) -> bool {
-        !self.relayed || (self.is_open(now) && !self.peer_relays)
+        let peer_relays = self.peer_relays.is_some_and(|since| since + RELAY_GRACE <= now);
+        !self.relayed || (self.is_open(now) && !peer_relays)
     }
 
     /// True if the direct way leads here, and perhaps there.
@@ -100,18 +105,23 @@ impl Paths {
     pub(super) fn hear(&mut self, now: Time, from: Path, newest: bool) {
         match from {
             Path::Direct(address) if newest || self.direct() == Some(address) => {
-                // The peer may be finding out whether this way leads here: it hears so at once.
-                let news = self.relayed && newest && !self.is_direct(now);
-                self.attempted = self.attempted.filter(|_| !news || self.is_open(now));
+                let was_direct = self.is_direct(now);
                 self.follow(now, address);
                 self.heard = Some(now);
-                self.peer_relays &= !newest;
+                if newest {
+                    self.peer_relays = None;
+                }
+                if !was_direct && self.is_direct(now) {
+                    // The peer may be finding out whether this way leads here: it hears so at once.
+                    self.attempted = None;
+                }
                 if now.since(self.doubted_until) > self.doubt {
                     self.doubt = FIRST_DOUBT;
                 }
             }
             Path::Relayed(key) if newest => {
-                (self.dht_key, self.relayed, self.peer_relays) = (key, true, true);
+                (self.dht_key, self.relayed) = (key, true);
+                self.peer_relays.get_or_insert(now);
             }
             Path::Direct(_) | Path::Relayed(_) => {}
         }
@@ -208,9 +218,10 @@ impl Paths {
         }
         let Some(attempted) = self.attempted else { return Some(Time::ZERO) };
         let next = attempted + ATTEMPT_INTERVAL;
-        let in_use = !self.peer_relays && self.doubted_until <= next;
-        let closes = self.heard.filter(|_| in_use).map_or(Time::ZERO, |at| at + DIRECT_TIMEOUT);
-        Some(next.max(closes))
+        let in_use = self.heard.filter(|_| self.doubted_until <= next);
+        let closes = in_use.map_or(Time::ZERO, |at| at + DIRECT_TIMEOUT);
+        let relays = self.peer_relays.map_or(Time::MAX, |since| since + RELAY_GRACE);
+        Some(next.max(closes.min(relays)))
     }
 }
 
@@ -266,17 +277,40 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_relays_is_answered_by_relay() {
+    fn a_peer_that_goes_on_to_relay_is_answered_by_relay() {
         let mut paths = Paths::new(KEY, Vec::new(), true);
         paths.hear(NOW, direct(1), true);
         assert_eq!(paths.current(NOW), Some(direct(1)));
         paths.hear(NOW, RELAY, false);
-        assert_eq!(paths.current(NOW), Some(direct(1)), "an old packet says nothing");
-        paths.hear(NOW, RELAY, true);
+        assert_eq!(paths.current(seconds(1)), Some(direct(1)), "an old packet says nothing");
         paths.attempt(NOW);
-        assert_eq!((paths.current(NOW), paths.attempt_at()), (Some(RELAY), Some(seconds(4))));
-        paths.hear(NOW, direct(1), true);
-        assert_eq!(paths.current(NOW), Some(direct(1)));
+        paths.hear(NOW, RELAY, true);
+        assert_eq!(paths.current(NOW), Some(direct(1)), "a newer one may be on its way");
+        assert_eq!(paths.attempt_at(), Some(seconds(4)));
+        assert_eq!(paths.current(seconds(1)), Some(RELAY));
+        paths.hear(seconds(1), direct(1), true);
+        assert_eq!(paths.current(seconds(9)), Some(RELAY), "no longer open");
+        assert_eq!(paths.current(seconds(8)), Some(direct(1)));
+    }
+
+    #[test]
+    fn two_sides_that_relay_because_the_other_does_come_back() {
+        let mut sides = [1, 2].map(|number| Paths::new(KEY, vec![address(number)], true));
+        let peer = |side: usize| direct(2 - side as u8);
+        for side in [0, 1] {
+            sides[side].hear(NOW, peer(side), true);
+            sides[side].attempt(NOW);
+            sides[side].hear(NOW, RELAY, true);
+        }
+        assert!(sides.iter().all(|side| !side.is_direct(seconds(2))));
+        // The first one tries its way, the other one answers at once.
+        assert_eq!(sides[0].attempt_at(), Some(seconds(4)));
+        sides[0].attempt(seconds(4));
+        sides[1].hear(seconds(4), peer(1), true);
+        assert_eq!(sides[1].attempt_at(), Some(Time::ZERO));
+        sides[1].attempt(seconds(4));
+        sides[0].hear(seconds(4), peer(0), true);
+        assert!(sides.iter().all(|side| side.is_direct(seconds(5))));
     }
 
     #[test]

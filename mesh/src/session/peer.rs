@@ -162,6 +162,9 @@ impl Peer {
         let packet = established.poll_transmit(self.key, env)?;
         if let Some(other) = established.paths.spare(env.now).filter(|_| silent) {
             env.transmit(other, packet.clone());
+            // If the copy comes first, the peer shall hear nevertheless that this way is in use.
+            let newer = established.link.send_attempt();
+            way.into_iter().for_each(|way| env.transmit(way, newer.clone()));
         }
         way.map(|way| (way, packet))
     }
