@@ -2,13 +2,11 @@
 //! elsewhere: whole stacks, a pair of each two kinds. The NATs that map by the remote endpoint give one
 //! port after the other here; `docs/src/nat.md` tells of those that give random ones.
 
-use toktok_sim::Loss;
+use toktok_sim::scenario::env_seed;
 use toktok_sim::scenario::nat::{self, Outcome, Plan, Side};
-use toktok_sim::scenario::{World, env_seed};
 
 fn plan(pairs: Vec<[Side; 2]>, seed: u64) -> Plan {
-    let world = World { loss: Loss::Never, ..World::default() };
-    Plan { nodes: 30, pairs, world, seed, ..Plan::default() }
+    Plan { pairs, seed, ..Plan::default() }
 }
 
 /// The pairs of a plan that had to cross and did not.
@@ -17,21 +15,20 @@ fn uncrossed(plan: &Plan, outcome: &Outcome) -> Vec<[Side; 2]> {
     both.filter(|(_, cell)| cell.required && cell.direct.is_none()).map(|(pair, _)| *pair).collect()
 }
 
-/// Ports are guessed, so that a pair may have bad luck: but not thrice.
+/// Ports are guessed, so that a pair may have bad luck: but no two pairs, and not twice.
 #[test]
 fn every_pair_connects_and_those_cross_that_must() {
     let sides: Vec<Side> = Side::all().collect();
-    let pairs = (0..sides.len()).flat_map(|one| (one..sides.len()).map(move |other| [one, other]));
-    let pairs: Vec<[Side; 2]> = pairs.map(|pair| pair.map(|side| sides[side])).collect();
-    assert_eq!(pairs.len(), 55);
-    let (mut left, mut tables) = (pairs, String::new());
-    for seed in [env_seed(1), env_seed(1) + 1, env_seed(1) + 2] {
+    let pairs = sides.iter().flat_map(|one| sides.iter().map(move |other| [*one, *other]));
+    let (mut left, mut tables) = (pairs.collect::<Vec<[Side; 2]>>(), String::new());
+    assert_eq!(left.iter().filter(|[one, other]| nat::must_cross(*one, *other)).count(), 76);
+    for seed in [env_seed(1), env_seed(1) + 1] {
         let plan = plan(left, seed);
         let (outcome, _) = nat::run(&plan, |_| ());
         tables += &format!("seed {seed}\n{}\n", outcome.table().join("\n"));
         assert_eq!(outcome.unconnected, 0, "{tables}");
         left = uncrossed(&plan, &outcome);
-        assert!(left.len() <= 5, "{tables}");
+        assert!(left.len() <= 1, "{tables}");
         if left.is_empty() {
             return;
         }
