@@ -192,10 +192,7 @@ async fn perform_as_person(
         PersonCommand::SendFile { key, path } => {
             Reply::FileTaken { bytes: person.send_file(&key, &path).await? }
         }
-        PersonCommand::Keep => {
-            person.keep().await;
-            Reply::Done
-        }
+        PersonCommand::Keep => done(person.keep().await)?,
         PersonCommand::SetName { name } => done(person.set_name(name).await)?,
         PersonCommand::SetStatusMessage { text } => done(person.set_status_message(text).await)?,
     })

@@ -29,10 +29,15 @@ pub(super) async fn attend(shared: Arc<Shared>, mut events: UnboundedReceiver<Me
 /// Writes what changed, until it is stopped.
 pub(super) async fn keep(shared: Arc<Shared>) {
     loop {
-        if tokio::time::timeout(KEEP_INTERVAL, shared.changed.notified()).await.is_ok() {
+        let kept = if tokio::time::timeout(KEEP_INTERVAL, shared.changes.wait()).await.is_ok() {
             tokio::time::sleep(KEEP_DELAY).await;
+            shared.keep().await
+        } else {
+            shared.keep_change().await
+        };
+        if let Err(error) = kept {
+            tracing::error!(%error);
         }
-        shared.keep().await;
     }
 }
 
@@ -59,7 +64,7 @@ impl Shared {
             MessengerEvent::Name { .. } | MessengerEvent::StatusMessage { .. } => {}
             _ => return,
         }
-        self.changed();
+        self.changes.note();
     }
 
     /// Somebody asks for friendship.

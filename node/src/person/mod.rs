@@ -2,6 +2,7 @@
 //! the provider's core but the machine: its keys, sockets and randomness are its own, and its DHT key
 //! is another one each run, so that nothing that leaves the machine links the two.
 
+mod changes;
 mod clerk;
 mod disk;
 pub mod log;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc};
 use toktok_mesh::messenger::{FileKind, FileOffer, MessageKind, Messenger};
 use toktok_mesh::runtime::{
     Binding, Clock, Driver, Handle, Transport, follow_interfaces, system_rng,
@@ -25,6 +26,7 @@ use toktok_mesh::{Address, Config, KeyPair, Proxy, PublicKey, Time};
 use toktok_wire::ToxId;
 use toktok_wire::save::Save;
 
+use self::changes::Changes;
 use self::disk::{Disk, Place};
 use self::log::{Entry, Happening, Log, Way};
 use self::store::{Snapshot, Store};
@@ -106,7 +108,7 @@ struct Shared {
     log: Log,
     disk: Disk,
     requests: Mutex<BTreeMap<String, String>>,
-    changed: Notify,
+    changes: Changes,
     auto_accept: bool,
 }
 
@@ -163,7 +165,7 @@ impl Person {
             store,
             log,
             disk,
-            changed: Notify::new(),
+            changes: Changes::default(),
             auto_accept: config.auto_accept,
         });
         let mut tasks = tokio::task::JoinSet::new();
@@ -205,7 +207,7 @@ impl Person {
         let message = message.as_bytes().to_vec();
         let added = self.call(move |it, now| it.request_friend(now, &id, &message)).await?;
         added.map_err(failed)?;
-        self.shared.changed();
+        self.shared.keep_change().await?;
         Ok(id.key.to_string())
     }
 
@@ -214,7 +216,8 @@ impl Person {
     /// # Errors
     /// [`NodeError::Failed`] if the text is no key, or there is a reason against it.
     pub async fn accept_friend(&self, key: &str) -> Result<(), NodeError> {
-        self.shared.befriend(parse(key)?).await
+        self.shared.befriend(parse(key)?).await?;
+        self.shared.keep_change().await
     }
 
     /// Ends a friendship, or refuses a request.
@@ -228,8 +231,7 @@ impl Person {
         if !asked {
             removed.map_err(failed)?;
         }
-        self.shared.changed();
-        Ok(())
+        self.shared.keep_change().await
     }
 
     /// Sends a message, now or when the friend is there; returns what the receipt will name.
@@ -248,7 +250,7 @@ impl Person {
             self.call(move |it, _| it.send_message(key, kind, bytes)).await?.map_err(failed)?;
         let kind = kind_name(kind).to_owned();
         self.shared.log.add(key, Happening::Message { way: Way::Out, kind, text, id: Some(id.0) });
-        self.shared.changed();
+        self.shared.keep_change().await?;
         Ok(id.0)
     }
 
@@ -274,7 +276,7 @@ impl Person {
             Ok::<_, toktok_mesh::messenger::FileError>(())
         });
         sent.await?.map_err(failed)?;
-        self.shared.changed();
+        self.shared.keep_change().await?;
         Ok(size)
     }
 
@@ -284,8 +286,7 @@ impl Person {
     /// [`NodeError::Failed`] if it is too long.
     pub async fn set_name(&self, name: String) -> Result<(), NodeError> {
         self.call(move |it, _| it.set_name(name.as_bytes())).await?.map_err(failed)?;
-        self.shared.changed();
-        Ok(())
+        self.shared.keep_change().await
     }
 
     /// Sets the own status message.
@@ -294,8 +295,7 @@ impl Person {
     /// [`NodeError::Failed`] if it is too long.
     pub async fn set_status_message(&self, text: String) -> Result<(), NodeError> {
         self.call(move |it, _| it.set_status_message(text.as_bytes())).await?.map_err(failed)?;
-        self.shared.changed();
-        Ok(())
+        self.shared.keep_change().await
     }
 
     /// What happened so far, and what will.
@@ -307,13 +307,18 @@ impl Person {
     }
 
     /// Writes everything that the next run needs.
-    pub async fn keep(&self) {
-        self.shared.keep().await;
+    ///
+    /// # Errors
+    /// [`NodeError::Failed`] if it cannot be written.
+    pub async fn keep(&self) -> Result<(), NodeError> {
+        self.shared.keep_change().await
     }
 
     /// Keeps everything and tells the friends that it goes: to be called before the program ends.
     pub async fn stop(&self) {
-        self.shared.keep().await;
+        if let Err(error) = self.keep().await {
+            tracing::error!(%error);
+        }
         let parted = self.call(|messenger, now| {
             let friends: Vec<PublicKey> = messenger.friends().map(|(key, _)| key).collect();
             for friend in friends {
@@ -339,16 +344,22 @@ impl Shared {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something is to be written soon.
-    fn changed(&self) {
-        self.changed.notify_one();
+    /// Something has changed, and is written before this returns: whoever was told that it is done
+    /// finds it so after a power cut.
+    async fn keep_change(&self) -> Result<(), NodeError> {
+        self.changes.note();
+        self.keep().await
     }
 
-    /// Writes everything that the next run needs.
-    async fn keep(&self) {
+    /// Writes everything that the next run needs, if it changed.
+    async fn keep(&self) -> Result<(), NodeError> {
+        self.changes.keep(async || self.write().await).await
+    }
+
+    async fn write(&self) -> Result<(), NodeError> {
         let save = self.save.clone();
         let snapshot = self.handle.call(move |messenger, now| Snapshot::of(messenger, now, &save));
-        let Ok(snapshot) = snapshot.await else { return };
+        let snapshot = snapshot.await.map_err(failed)?;
         let (places, requests) = (self.disk.snapshot(), self.requests().clone());
         let store = self.store.clone();
         let written = tokio::task::spawn_blocking(move || {
@@ -356,11 +367,8 @@ impl Shared {
             store.keep_places(&places)?;
             store.keep_requests(&requests)
         });
-        match written.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "friends and messages cannot be saved"),
-            Err(error) => tracing::error!(%error, "friends and messages were not saved"),
-        }
+        let written = written.await.map_err(failed)?;
+        written.map_err(|error| failed(format!("friends and messages cannot be saved: {error}")))
     }
 
     /// Makes somebody a friend.
@@ -369,7 +377,6 @@ impl Shared {
             self.handle.call(move |it, now| it.add_friend(now, key)).await.map_err(failed)?;
         added.map_err(failed)?;
         self.forget_request(&key);
-        self.changed();
         Ok(())
     }
 

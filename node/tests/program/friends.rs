@@ -110,6 +110,20 @@ fn people_meet_talk_and_miss_nothing() {
 }
 
 #[test]
+fn what_was_said_to_be_done_outlives_a_power_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Node::start(&folder.path().join("first"), &[]);
+    let mut bob = Person::start(&folder.path().join("bob"), &first.entry());
+    let ada = "ab".repeat(31) + "02";
+    bob.run(&["friend", "accept"], &[&ada]);
+    bob.restart();
+    assert_eq!(bob.friend()["key"], ada);
+    bob.run(&["friend", "remove"], &[&ada]);
+    bob.restart();
+    assert_eq!(bob.friend(), Value::Null);
+}
+
+#[test]
 fn what_is_no_friend_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().to_str().expect("UTF-8").to_owned();
