@@ -1,6 +1,8 @@
 //! What fuzzing does with the onion's client side: it holds all other nodes' keys, and a friend's, so
 //! that arbitrary bytes arrive where honest ones do, behind every box.
 
+use std::collections::BTreeMap;
+
 use super::{FirstHop, OnionClient, OnionClientConfig};
 use crate::dht::Neighbour;
 use crate::drops::Drops;
@@ -29,6 +31,8 @@ struct World {
     now: Time,
     rng: Rng,
     nodes: Vec<KeyPair>,
+    /// What the nodes share with the keys of paths, which come again and again.
+    shared: BTreeMap<(usize, PublicKey), SharedKey>,
     identity: KeyPair,
     friend: KeyPair,
     data_key: PublicKey,
@@ -71,11 +75,12 @@ impl World {
         let (now, data_key) = (Time::from_secs(1), PublicKey([0; 32]));
         let first = FirstHop::Udp(address(0));
         let (outbox, drops) = (Outbox::default(), Drops::default());
-        let asked = Vec::new();
+        let (asked, shared) = (Vec::new(), BTreeMap::new());
         let mut world = Self {
             now,
             rng,
             nodes,
+            shared,
             identity,
             friend,
             data_key,
@@ -167,8 +172,7 @@ impl World {
         let FirstHop::Udp(mut at) = first else { return None };
         let mut request = loop {
             let (header, boxed, _) = SendHeader::split(&mut packet).ok()?;
-            let pair = self.node_at(&at)?;
-            let plain = pair.secret.shared_key(&header.key).open(&header.nonce, boxed).ok()?;
+            let plain = self.shared(&at, &header.key)?.open(&header.nonce, boxed).ok()?;
             if let Ok(last) = LastLayer::from_bytes(&plain) {
                 at = Address::udp(last.destination.address);
                 break last.request.to_vec();
@@ -182,7 +186,7 @@ impl World {
             packet = next;
         };
         let (header, boxed) = AnnounceRequestHeader::split(&mut request).ok()?;
-        let shared = self.node_at(&at)?.secret.shared_key(&header.requester);
+        let shared = self.shared(&at, &header.requester)?.clone();
         let plain = shared.open(&header.nonce, boxed).ok()?;
         let AnnounceRequest { sendback, data_key, .. } =
             AnnounceRequest::from_bytes(&plain).ok()?;
@@ -192,8 +196,11 @@ impl World {
         Some(Asked { first, sendback, shared })
     }
 
-    fn node_at(&self, at: &Address) -> Option<&KeyPair> {
-        (0..NODES).find(|number| address(*number) == *at).map(|number| &self.nodes[number as usize])
+    /// What the node at an address shares with the owner of a key.
+    fn shared(&mut self, at: &Address, key: &PublicKey) -> Option<&SharedKey> {
+        let node = (0..NODES).position(|number| address(number) == *at)?;
+        let secret = &self.nodes[node].secret;
+        Some(self.shared.entry((node, *key)).or_insert_with(|| secret.shared_key(key)))
     }
 }
 
